@@ -1,0 +1,131 @@
+/*
+ * clock.c
+ *		The one clock that kin_tr goes by, which tests can set.
+ *
+ * The clock is the row of the table "clock", or the real time where there is
+ * none.  Whether there is one is remembered, for in production there never is;
+ * setting and unsetting it sends an invalidation.  While it is set the row is
+ * read each time, by a scan of its one page: a plan would cost more.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "base/clock.h"
+#include "base/errors.h"
+#include "base/spi.h"
+
+PG_FUNCTION_INFO_V1(kin_tr_now);
+PG_FUNCTION_INFO_V1(kin_tr_store_clock);
+
+static Oid	clock_relation = InvalidOid;
+static bool known = false;		/* is what follows known? */
+static bool is_set = false;
+
+static void
+clock_invalidated(Datum arg, Oid relation)
+{
+	if (relation == clock_relation || !OidIsValid(relation))
+		known = false;
+}
+
+static bool
+read_clock(TimestampTz *now)
+{
+	Relation	relation = table_open(clock_relation, AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TableScanDesc scan = table_beginscan(relation, snapshot, 0, NULL);
+	TupleTableSlot *slot = table_slot_create(relation, NULL);
+	bool		found = table_scan_getnextslot(scan, ForwardScanDirection, slot);
+
+	if (found)
+	{
+		bool		isnull;
+
+		*now = DatumGetTimestampTz(slot_getattr(slot, 1, &isnull));
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(relation, AccessShareLock);
+	return found;
+}
+
+/* The clock's row, if it has one. */
+static bool
+set_clock_row(TimestampTz *now)
+{
+	static bool registered = false;
+
+	if (known && !is_set)
+		return false;
+	if (!registered)
+	{
+		CacheRegisterRelcacheCallback(clock_invalidated, (Datum) 0);
+		registered = true;
+	}
+	clock_relation = kt_relation_oid("clock");
+	/* An invalidation that comes while it is read must not be lost. */
+	known = true;
+	is_set = read_clock(now);
+	return is_set;
+}
+
+TimestampTz
+kt_now(void)
+{
+	TimestampTz now;
+
+	return set_clock_row(&now) ? now : GetCurrentTimestamp();
+}
+
+bool
+kt_clock_is_set(void)
+{
+	TimestampTz now;
+
+	return set_clock_row(&now);
+}
+
+/* now() -> timestamptz: kin_tr's. */
+Datum
+kin_tr_now(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TIMESTAMPTZ(kt_now());
+}
+
+/*
+ * _store_clock(timestamptz): writes the row, or with NULL removes it.  Whether
+ * that is allowed is set_clock()'s to say.
+ */
+Datum
+kin_tr_store_clock(PG_FUNCTION_ARGS)
+{
+	static KtPlan remove = {"DELETE FROM kin_tr.clock", ""};
+	static KtPlan insert = {"INSERT INTO kin_tr.clock VALUES ($1)", "z"};
+	static KtPlan update = {"UPDATE kin_tr.clock SET now = $1", "z"};
+	bool		was_set = kt_clock_is_set();
+	Datum		values[1];
+	KtSpi		spi;
+
+	kt_spi_begin(&spi);
+	if (PG_ARGISNULL(0))
+		kt_spi(&remove, NULL, NULL);
+	else
+	{
+		values[0] = PG_GETARG_DATUM(0);
+		kt_spi(was_set ? &update : &insert, values, NULL);
+	}
+	kt_spi_end(&spi);
+	if (was_set != !PG_ARGISNULL(0))
+		CacheInvalidateRelcacheByRelid(clock_relation);
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,39 @@
+/*
+ * compat.h
+ *		The only place that knows how PostgreSQL 15 to 18 differ.
+ */
+#ifndef KIN_TR_BASE_COMPAT_H
+#define KIN_TR_BASE_COMPAT_H
+
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "miscadmin.h"
+#include "storage/proc.h"
+
+#if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000
+#error "kin_tr supports PostgreSQL 15 to 18"
+#endif
+
+/* PG 17 numbers processes by ProcNumber; before, by pgprocno. */
+#if PG_VERSION_NUM >= 170000
+#define KT_MY_PROC_NUMBER MyProcNumber
+#else
+#define KT_MY_PROC_NUMBER (MyProc->pgprocno)
+#endif
+
+/* PG 17 names custom wait events; before, all extensions share one. */
+#if PG_VERSION_NUM >= 170000
+#include "utils/wait_event.h"
+#define KT_WAIT_EVENT(name) WaitEventExtensionNew(name)
+#else
+#include "utils/wait_event.h"
+#define KT_WAIT_EVENT(name) PG_WAIT_EXTENSION
+#endif
+
+/* PG 16 added a missing_ok-like permission argument elsewhere; 15 lacks these names. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+#endif							/* KIN_TR_BASE_COMPAT_H */

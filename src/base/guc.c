@@ -1,0 +1,56 @@
+/*
+ * guc.c
+ *		Every setting of kin_tr.  docs/operations.md says when to change which.
+ */
+#include "postgres.h"
+
+#include "utils/guc.h"
+
+#include "base/guc.h"
+
+char	   *kt_workspace_setting = NULL;
+int			kt_max_attributes_size = 256;
+int			kt_event_retention = 30;
+int			kt_history_retention = 365;
+bool		kt_bell_lists_events = true;
+int			kt_launcher_interval = 60;
+int			kt_sweep_interval = 60;
+bool		kt_background_workers = true;
+
+void
+kt_guc_define(void)
+{
+	DefineCustomStringVariable("kin_tr.workspace",
+							   "Workspace that functions use when none is named.",
+							   "A SID or a friendly name.  It is a convenience and never a right.",
+							   &kt_workspace_setting, "", PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("kin_tr.max_attributes_size",
+							"Largest attributes of a task or worker, as jsonb.",
+							NULL, &kt_max_attributes_size, 256, 1, 65536,
+							PGC_SUSET, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("kin_tr.event_retention",
+							"Days that events are kept.",
+							NULL, &kt_event_retention, 30, 1, 36500,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("kin_tr.history_retention",
+							"Days that finished tasks and reservations are kept.",
+							NULL, &kt_history_retention, 365, 1, 36500,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("kin_tr.bell_lists_events",
+							 "NOTIFY payloads list the events' types and SIDs.",
+							 "Anyone who may connect may LISTEN; off leaves cursor and count.",
+							 &kt_bell_lists_events, true, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("kin_tr.launcher_interval",
+							"Seconds between the launcher's looks for databases with the extension.",
+							NULL, &kt_launcher_interval, 60, 1, 3600,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("kin_tr.sweep_interval",
+							"Seconds between the router's searches for missed edges.",
+							NULL, &kt_sweep_interval, 60, 1, 86400,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomBoolVariable("kin_tr.background_workers",
+							 "Run the background workers.",
+							 "Off stops them all; tick() and ring() then do their work.",
+							 &kt_background_workers, true, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	MarkGUCPrefixReserved("kin_tr");
+}

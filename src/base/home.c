@@ -1,0 +1,46 @@
+/*
+ * home.c
+ *		The database that may act.
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "miscadmin.h"
+
+#include "base/errors.h"
+#include "base/home.h"
+#include "base/spi.h"
+
+PG_FUNCTION_INFO_V1(kin_tr_at_home);
+
+bool
+kt_at_home(void)
+{
+	static KtPlan plan = {"SELECT system_identifier, database_oid::bigint FROM kin_tr.home", ""};
+	bool		result;
+	KtSpi		spi;
+
+	kt_spi_begin(&spi);
+	result = kt_spi(&plan, NULL, NULL) == 0 ||
+		(kt_column_int64(0, 1) == (int64) GetSystemIdentifier() &&
+		 kt_column_int64(0, 2) == (int64) MyDatabaseId);
+	kt_spi_end(&spi);
+	return result;
+}
+
+void
+kt_require_home(void)
+{
+	if (!kt_at_home())
+		ereport(ERROR,
+				(errcode(KT_ERRCODE_NOT_AT_HOME),
+				 errmsg("this database is a copy: nothing acts in it"),
+				 errhint("If it shall take over, call kin_tr.resume_after_restore().")));
+}
+
+/* _at_home() -> boolean */
+Datum
+kin_tr_at_home(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(kt_at_home());
+}

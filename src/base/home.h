@@ -1,0 +1,20 @@
+/*
+ * home.h
+ *		The database that may act.
+ *
+ * A staging copy of production would fire every timer and send every message.
+ * So a row names the database that is at home, by its cluster and its oid; in
+ * any other nothing routes, times out, rings or sends.
+ */
+#ifndef KIN_TR_BASE_HOME_H
+#define KIN_TR_BASE_HOME_H
+
+#include "postgres.h"
+
+/* True also where no workspace exists yet, for then nothing can happen. */
+extern bool kt_at_home(void);
+
+/* Error KT009 where it is not. */
+extern void kt_require_home(void);
+
+#endif							/* KIN_TR_BASE_HOME_H */

@@ -1,0 +1,65 @@
+/*
+ * lock.c
+ *		Heavyweight locks in a class of kin_tr's own.
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "utils/inval.h"
+
+#include "base/lock.h"
+
+/* PostgreSQL's advisory locks are of classes 1 and 2. */
+#define CLASS_ROLE		0x4B01
+#define CLASS_OBJECT	0x4B02
+
+static LOCKTAG
+role_tag(KtRole role)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, (uint32) role, CLASS_ROLE);
+	return tag;
+}
+
+bool
+kt_lock_role_for_session(KtRole role)
+{
+	LOCKTAG		tag = role_tag(role);
+
+	return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+void
+kt_unlock_role(KtRole role)
+{
+	LOCKTAG		tag = role_tag(role);
+
+	(void) LockRelease(&tag, ExclusiveLock, true);
+}
+
+bool
+kt_lock_role(KtRole role, bool wait)
+{
+	LOCKTAG		tag = role_tag(role);
+
+	return LockAcquire(&tag, ExclusiveLock, false, !wait) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+bool
+kt_lock_object(const KtSid *sid, LOCKMODE mode, bool conditional)
+{
+	LOCKTAG		tag;
+	uint64		hash = kt_sid_hash64(sid);
+	LockAcquireResult result;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (hash >> 32), (uint32) hash, CLASS_OBJECT);
+	result = LockAcquire(&tag, mode, false, conditional);
+	if (result == LOCKACQUIRE_NOT_AVAIL)
+		return false;
+	/* Whoever held it may have changed what this backend remembers. */
+	if (result == LOCKACQUIRE_OK)
+		AcceptInvalidationMessages();
+	return true;
+}

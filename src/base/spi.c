@@ -1,0 +1,311 @@
+/*
+ * spi.c
+ *		How C code of kin_tr runs its SQL.
+ *
+ * A plan is prepared at its first use in a backend and kept.  It is checked
+ * with SPI_plan_is_valid and made anew where it is not, since DROP EXTENSION
+ * and CREATE EXTENSION in one session leave plans that speak of types and
+ * tables which no longer exist.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/plancache.h"
+#include "utils/resowner.h"
+#include "utils/syscache.h"
+
+#include "base/spi.h"
+
+#define SCHEMA_NAME "kin_tr"
+#define MAX_PARAMETERS 48
+
+/* Looked up once, forgotten when the schema or a type changes. */
+static Oid	schema_oid = InvalidOid;
+static Oid	schema_owner = InvalidOid;
+static Oid	sid_type_oid = InvalidOid;
+static Oid	sid_array_type_oid = InvalidOid;
+
+static void
+forget_oids(Datum arg, int cacheid, uint32 hashvalue)
+{
+	schema_oid = schema_owner = InvalidOid;
+	sid_type_oid = sid_array_type_oid = InvalidOid;
+}
+
+static void
+look_up_oids(void)
+{
+	static bool registered = false;
+	HeapTuple	tuple;
+
+	if (OidIsValid(sid_array_type_oid))
+		return;
+	if (!registered)
+	{
+		CacheRegisterSyscacheCallback(NAMESPACEOID, forget_oids, (Datum) 0);
+		CacheRegisterSyscacheCallback(TYPEOID, forget_oids, (Datum) 0);
+		registered = true;
+	}
+	schema_oid = get_namespace_oid(SCHEMA_NAME, false);
+	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema_oid));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for schema %u", schema_oid);
+	schema_owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+	ReleaseSysCache(tuple);
+	sid_type_oid = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+								   CStringGetDatum("sid"), ObjectIdGetDatum(schema_oid));
+	sid_array_type_oid = get_array_type(sid_type_oid);
+	if (!OidIsValid(sid_array_type_oid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("extension \"kin_tr\" is not installed in this database")));
+}
+
+Oid
+kt_schema_oid(void)
+{
+	look_up_oids();
+	return schema_oid;
+}
+
+Oid
+kt_schema_owner(void)
+{
+	look_up_oids();
+	return schema_owner;
+}
+
+Oid
+kt_sid_type_oid(void)
+{
+	look_up_oids();
+	return sid_type_oid;
+}
+
+Oid
+kt_relation_oid(const char *name)
+{
+	Oid			oid = get_relname_relid(name, kt_schema_oid());
+
+	if (!OidIsValid(oid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation kin_tr.%s does not exist", name),
+				 errhint("Is the extension kin_tr complete in this database?")));
+	return oid;
+}
+
+bool
+kt_extension_exists(void)
+{
+	return OidIsValid(get_extension_oid(SCHEMA_NAME, true));
+}
+
+static Oid
+parameter_type(char letter)
+{
+	switch (letter)
+	{
+		case 's':
+			return sid_type_oid;
+		case 'S':
+			return sid_array_type_oid;
+		case 't':
+			return TEXTOID;
+		case 'T':
+			return TEXTARRAYOID;
+		case 'j':
+			return JSONBOID;
+		case 'b':
+			return BOOLOID;
+		case 'i':
+			return INT4OID;
+		case 'I':
+			return INT8OID;
+		case 'z':
+			return TIMESTAMPTZOID;
+		case 'u':
+			return UUIDOID;
+		case 'x':
+			return XID8OID;
+		case 'X':
+			return XID8ARRAYOID;
+		case 'f':
+			return FLOAT8OID;
+		default:
+			elog(ERROR, "unknown parameter type '%c'", letter);
+	}
+}
+
+/*
+ * A plan is made for good at once, and without sequential scans: planned while
+ * a table is small it would read the whole of it, and go on doing so when the
+ * table has grown, until the next ANALYZE.
+ */
+static SPIPlanPtr
+prepare_with_indexes(const char *sql, int ntypes, Oid *types)
+{
+	int			nest_level = NewGUCNestLevel();
+	SPIPlanPtr	plan;
+	CachedPlan *generic;
+
+	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	/* A scan that nevertheless remains looks so dear that it would be compiled. */
+	(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+	plan = SPI_prepare_cursor(sql, ntypes, types, CURSOR_OPT_GENERIC_PLAN);
+	if (plan == NULL)
+		elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
+	SPI_keepplan(plan);
+	generic = SPI_plan_get_cached_plan(plan);
+	if (generic != NULL)
+		ReleaseCachedPlan(generic, CurrentResourceOwner);
+	AtEOXact_GUC(true, nest_level);
+	return plan;
+}
+
+static SPIPlanPtr
+valid_plan(KtPlan *plan)
+{
+	Oid			types[MAX_PARAMETERS];
+	int			ntypes = strlen(plan->types);
+
+	if (plan->plan != NULL)
+	{
+		if (SPI_plan_is_valid(plan->plan))
+			return plan->plan;
+		SPI_freeplan(plan->plan);
+		plan->plan = NULL;
+	}
+	if (ntypes > MAX_PARAMETERS)
+		elog(ERROR, "too many parameters: %s", plan->sql);
+	look_up_oids();
+	for (int i = 0; i < ntypes; i++)
+		types[i] = parameter_type(plan->types[i]);
+	plan->plan = prepare_with_indexes(plan->sql, ntypes, types);
+	return plan->plan;
+}
+
+static uint64
+execute(KtPlan *plan, Datum *values, const char *nulls, bool read_only, uint64 limit)
+{
+	int			result = SPI_execute_plan(valid_plan(plan), values, nulls, read_only, limit);
+
+	if (result < 0)
+		elog(ERROR, "could not execute \"%s\": %s", plan->sql, SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+/* A statement that writes, or that must see what this transaction wrote. */
+uint64
+kt_spi(KtPlan *plan, Datum *values, const char *nulls)
+{
+	return execute(plan, values, nulls, false, 0);
+}
+
+/* A statement that reads under the active snapshot; at most limit rows, 0 for all. */
+uint64
+kt_spi_read(KtPlan *plan, Datum *values, const char *nulls, uint64 limit)
+{
+	return execute(plan, values, nulls, true, limit);
+}
+
+void
+kt_spi_begin(KtSpi *spi)
+{
+	Oid			owner = kt_schema_owner();
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	GetUserIdAndSecContext(&spi->caller, &spi->security_context);
+	SetUserIdAndSecContext(owner, spi->security_context | SECURITY_LOCAL_USERID_CHANGE);
+}
+
+void
+kt_spi_end(KtSpi *spi)
+{
+	SetUserIdAndSecContext(spi->caller, spi->security_context);
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "SPI_finish failed");
+}
+
+Datum
+kt_column(uint64 row, int column, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, isnull);
+}
+
+bool
+kt_column_is_null(uint64 row, int column)
+{
+	bool		isnull;
+
+	(void) kt_column(row, column, &isnull);
+	return isnull;
+}
+
+KtSid
+kt_column_sid(uint64 row, int column)
+{
+	KtSid		sid;
+	bool		isnull;
+	Datum		value = kt_column(row, column, &isnull);
+
+	if (isnull)
+		memset(&sid, 0, sizeof(sid));
+	else
+		sid = *DatumGetSidP(value);
+	return sid;
+}
+
+int32
+kt_column_int32(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = kt_column(row, column, &isnull);
+
+	return isnull ? 0 : DatumGetInt32(value);
+}
+
+int64
+kt_column_int64(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = kt_column(row, column, &isnull);
+
+	return isnull ? 0 : DatumGetInt64(value);
+}
+
+bool
+kt_column_bool(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = kt_column(row, column, &isnull);
+
+	return !isnull && DatumGetBool(value);
+}
+
+char *
+kt_column_cstring(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = kt_column(row, column, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+Datum
+kt_text_datum(const char *string)
+{
+	return PointerGetDatum(cstring_to_text(string));
+}

@@ -1,0 +1,395 @@
+/*
+ * cursor.c
+ *		Where a reader of the event log is.
+ *
+ * Ids do not tell what is new: a transaction that drew a small id may commit
+ * after one that drew a greater.  A snapshot does.  What a cursor has not seen
+ * is "xid = ANY (xip) OR xid >= xmax", two scans of the index (era, xid).
+ *
+ * The snapshot is not used as it is.  After a crash the ids of transactions
+ * that were running or had rolled back are given out again, and a cursor that
+ * counted such an id as seen would skip what its next owner writes.  So xmax
+ * is lowered to one past the highest xid of any event that is visible.
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/xid8.h"
+
+#include "base/spi.h"
+#include "events/cursor.h"
+#include "events/era.h"
+
+/* An xid of the snapshot, which is near the next one, as 64 bits. */
+static uint64
+widen(TransactionId xid, FullTransactionId next)
+{
+	uint32		epoch = EpochFromFullTransactionId(next);
+
+	if (xid > XidFromFullTransactionId(next))
+		epoch--;
+	return U64FromFullTransactionId(FullTransactionIdFromEpochAndXid(epoch, xid));
+}
+
+static int
+compare_xids(const void *a, const void *b)
+{
+	uint64		x = *(const uint64 *) a;
+	uint64		y = *(const uint64 *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+/*
+ * The active snapshot as a cursor, before its xmax is lowered.  The caller's
+ * own transaction is running, whatever its snapshot thinks.
+ */
+static KtCursor
+snapshot_cursor(int32 era)
+{
+	Snapshot	snapshot = GetActiveSnapshot();
+	FullTransactionId next = ReadNextFullTransactionId();
+	TransactionId own = GetTopTransactionIdIfAny();
+	KtCursor	cursor = {era};
+
+	cursor.xip = palloc(sizeof(uint64) * (snapshot->xcnt + 1));
+	if (RecoveryInProgress())
+	{
+		/* A standby does not know which are running: take the cautious end. */
+		cursor.xmax = widen(snapshot->xmin, next);
+		return cursor;
+	}
+	cursor.xmax = widen(snapshot->xmax, next);
+	for (uint32 i = 0; i < snapshot->xcnt; i++)
+		cursor.xip[cursor.nxip++] = widen(snapshot->xip[i], next);
+	if (TransactionIdIsValid(own) && widen(own, next) < cursor.xmax)
+		cursor.xip[cursor.nxip++] = widen(own, next);
+	qsort(cursor.xip, cursor.nxip, sizeof(uint64), compare_xids);
+	return cursor;
+}
+
+/* highest: of the xids of this era's events that the snapshot sees. */
+static void
+lower_xmax(KtCursor *cursor, uint64 highest)
+{
+	if (cursor->xmax > highest + 1)
+		cursor->xmax = highest + 1;
+	while (cursor->nxip > 0 && cursor->xip[cursor->nxip - 1] >= cursor->xmax)
+		cursor->nxip--;
+}
+
+KtCursor
+kt_cursor_oldest(void)
+{
+	KtCursor	cursor = {0};
+
+	cursor.since = cursor.mark_time = DT_NOBEGIN;
+	return cursor;
+}
+
+bool
+kt_cursor_saw(const KtCursor *cursor, int32 era, uint64 xid)
+{
+	if (era != cursor->era)
+		return era < cursor->era;
+	if (xid >= cursor->xmax)
+		return false;
+	return cursor->nxip == 0 ||
+		bsearch(&xid, cursor->xip, cursor->nxip, sizeof(uint64), compare_xids) == NULL;
+}
+
+uint64
+kt_cursor_own_xid(void)
+{
+	return TransactionIdIsValid(GetTopTransactionIdIfAny()) ?
+		U64FromFullTransactionId(GetTopFullTransactionId()) : 0;
+}
+
+/* Of this era's events that the snapshot sees, the caller's own left out. */
+static uint64
+highest_visible_xid(int32 era)
+{
+	static KtPlan plan = {
+		"SELECT xid FROM kin_tr.events WHERE era = $1 AND xid <> $2 ORDER BY xid DESC LIMIT 1", "ix"
+	};
+	Datum		values[] = {
+		Int32GetDatum(era), FullTransactionIdGetDatum(FullTransactionIdFromU64(kt_cursor_own_xid()))
+	};
+	bool		isnull;
+
+	if (kt_spi_read(&plan, values, NULL, 0) == 0)
+		return 0;
+	return U64FromFullTransactionId(DatumGetFullTransactionId(kt_column(0, 1, &isnull)));
+}
+
+int64
+kt_cursor_last_own(void)
+{
+	static KtPlan plan = {
+		"SELECT max(id) FROM kin_tr.events WHERE era = $1 AND xid = $2", "ix"
+	};
+	Datum		values[] = {
+		Int32GetDatum(kt_era_last()), FullTransactionIdGetDatum(FullTransactionIdFromU64(kt_cursor_own_xid()))
+	};
+
+	kt_spi_read(&plan, values, NULL, 0);
+	return kt_column_int64(0, 1);
+}
+
+KtCursor
+kt_cursor_at_snapshot(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	KtCursor	cursor = snapshot_cursor(kt_era_last());
+
+	cursor.mark_time = now;
+	cursor.mark_xmax = cursor.xmax;
+	/* What is running now may have begun to write long ago. */
+	cursor.since = cursor.nxip > 0 ? DT_NOBEGIN : now - USECS_PER_HOUR;
+	lower_xmax(&cursor, highest_visible_xid(cursor.era));
+	return cursor;
+}
+
+KtCursor
+kt_cursor_current(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+	KtSpi		spi;
+	KtCursor	cursor;
+
+	kt_spi_begin(&spi);
+	PushActiveSnapshot(GetLatestSnapshot());
+	cursor = kt_cursor_at_snapshot();
+	cursor = kt_cursor_copy(&cursor, context);
+	PopActiveSnapshot();
+	kt_spi_end(&spi);
+	return cursor;
+}
+
+KtCursor
+kt_cursor_copy(const KtCursor *cursor, MemoryContext context)
+{
+	KtCursor	copy = *cursor;
+
+	copy.xip = MemoryContextAlloc(context, sizeof(uint64) * Max(cursor->nxip, 1));
+	if (cursor->nxip > 0)
+		memcpy(copy.xip, cursor->xip, sizeof(uint64) * cursor->nxip);
+	return copy;
+}
+
+/* era;xmax;xip,xip,... */
+char *
+kt_cursor_print(const KtCursor *cursor)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	appendStringInfo(&text, "%d;" UINT64_FORMAT ";", cursor->era, cursor->xmax);
+	for (int i = 0; i < cursor->nxip; i++)
+		appendStringInfo(&text, "%s" UINT64_FORMAT, i > 0 ? "," : "", cursor->xip[i]);
+	return text.data;
+}
+
+/* A decimal number and the character behind it; false where there is none. */
+static bool
+parse_number(const char **text, char terminator, uint64 most, uint64 *result)
+{
+	const char *digit = *text;
+	uint64		number = 0;
+
+	while (*digit >= '0' && *digit <= '9')
+	{
+		if (number > (most - (*digit - '0')) / 10)
+			return false;
+		number = number * 10 + (*digit++ - '0');
+	}
+	if (digit == *text || *digit != terminator)
+		return false;
+	*text = digit;
+	*result = number;
+	return true;
+}
+
+bool
+kt_cursor_parse(const char *text, KtCursor *cursor)
+{
+	uint64		era;
+	int			room = 1;
+
+	*cursor = kt_cursor_oldest();
+	if (!parse_number(&text, ';', PG_INT32_MAX, &era))
+		return false;
+	cursor->era = (int32) era;
+	text++;
+	if (!parse_number(&text, ';', PG_INT64_MAX, &cursor->xmax))
+		return false;
+	text++;
+	for (const char *c = text; *c; c++)
+		room += *c == ',';
+	cursor->xip = palloc(sizeof(uint64) * room);
+	while (*text)
+	{
+		uint64		xid;
+		char		terminator = strchr(text, ',') ? ',' : '\0';
+
+		if (!parse_number(&text, terminator, PG_INT64_MAX, &xid) || xid >= cursor->xmax ||
+			(cursor->nxip > 0 && cursor->xip[cursor->nxip - 1] >= xid))
+			return false;
+		cursor->xip[cursor->nxip++] = xid;
+		if (terminator == ',')
+		{
+			text++;
+			if (*text == '\0')
+				return false;
+		}
+	}
+	return true;
+}
+
+static Datum
+xid_array(const KtCursor *cursor)
+{
+	Datum	   *xids = palloc(sizeof(Datum) * Max(cursor->nxip, 1));
+
+	for (int i = 0; i < cursor->nxip; i++)
+		xids[i] = FullTransactionIdGetDatum(FullTransactionIdFromU64(cursor->xip[i]));
+	return PointerGetDatum(construct_array(xids, cursor->nxip, XID8OID, sizeof(FullTransactionId),
+										   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
+#define EVENT_REF_COLUMNS \
+	"id, era, xid, event_type, workspace_sid, resource_sid, task_sid, worker_sid, reservation_sid," \
+	" task_channel_sid"
+
+/* Copies row i of SPI_tuptable. */
+static void
+copy_ref(KtEventRef *ref, uint64 i, MemoryContext context)
+{
+	MemoryContext old = MemoryContextSwitchTo(context);
+	bool		isnull;
+
+	ref->id = kt_column_int64(i, 1);
+	ref->era = kt_column_int32(i, 2);
+	ref->xid = U64FromFullTransactionId(DatumGetFullTransactionId(kt_column(i, 3, &isnull)));
+	ref->type = kt_column_cstring(i, 4);
+	ref->workspace = kt_column_sid(i, 5);
+	ref->resource = kt_column_sid(i, 6);
+	ref->task = kt_column_sid(i, 7);
+	ref->worker = kt_column_sid(i, 8);
+	ref->reservation = kt_column_sid(i, 9);
+	ref->channel = kt_column_sid(i, 10);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Moves since on where it can; now has not been lowered yet, so its xip has all
+ * that runs.  The hour is for a real clock that is set back.
+ */
+static void
+move_since(const KtCursor *before, KtCursor *now, TimestampTz looked_at)
+{
+	now->since = before->since;
+	now->mark_time = before->mark_time;
+	now->mark_xmax = before->mark_xmax;
+	if (now->nxip == 0 || now->xip[0] >= before->mark_xmax)
+	{
+		now->since = (now->nxip == 0 ? looked_at - USECS_PER_HOUR :
+			before->mark_time == DT_NOBEGIN ? DT_NOBEGIN : before->mark_time - USECS_PER_HOUR);
+		now->mark_time = looked_at;
+		now->mark_xmax = now->xmax;
+	}
+}
+
+KtEventRef *
+kt_cursor_read(KtCursor *cursor, int limit, int *count)
+{
+	static KtPlan plan = {
+		"SELECT " EVENT_REF_COLUMNS " FROM kin_tr.events"
+		" WHERE recorded_at >= $1 AND (era = $2 AND (xid = ANY ($3) OR xid >= $4) OR era > $2)"
+		" ORDER BY id LIMIT $5", "ziXxi"
+	};
+	MemoryContext context = CurrentMemoryContext;
+	TimestampTz looked_at = GetCurrentTimestamp();
+	KtEventRef *refs;
+	KtCursor	now;
+	Datum		values[5];
+	uint64		n;
+	uint64		highest;
+	int			visible = 0;
+	KtSpi		spi;
+
+	kt_spi_begin(&spi);
+	PushActiveSnapshot(GetLatestSnapshot());
+	values[0] = TimestampTzGetDatum(cursor->since);
+	values[1] = Int32GetDatum(cursor->era);
+	values[2] = xid_array(cursor);
+	values[3] = FullTransactionIdGetDatum(FullTransactionIdFromU64(cursor->xmax));
+	values[4] = Int32GetDatum(limit + 1);
+	n = kt_spi_read(&plan, values, NULL, 0);
+	now = snapshot_cursor(cursor->era);
+	move_since(cursor, &now, looked_at);
+	highest = cursor->xmax > 0 ? cursor->xmax - 1 : 0;
+	refs = MemoryContextAlloc(context, sizeof(KtEventRef) * Max(n, 1));
+	for (uint64 i = 0; i < n && n <= limit; i++)
+	{
+		KtEventRef *ref = &refs[visible];
+
+		copy_ref(ref, i, context);
+		if (ref->era > now.era)
+		{
+			now.era = ref->era;
+			highest = 0;
+		}
+		if (!kt_cursor_saw(&now, ref->era, ref->xid))
+			continue;			/* the caller's own */
+		visible++;
+		if (ref->era == now.era)
+			highest = Max(highest, ref->xid);
+	}
+	if (n <= limit)
+	{
+		lower_xmax(&now, highest);
+		*cursor = kt_cursor_copy(&now, context);
+	}
+	PopActiveSnapshot();
+	kt_spi_end(&spi);
+	*count = n <= limit ? visible : (int) n;
+	return n <= limit ? refs : NULL;
+}
+
+KtEventRef *
+kt_cursor_read_own(int64 after, int *count)
+{
+	static KtPlan plan = {
+		"SELECT " EVENT_REF_COLUMNS " FROM kin_tr.events"
+		" WHERE era = $1 AND xid = $2 AND id > $3 ORDER BY id", "ixI"
+	};
+	MemoryContext context = CurrentMemoryContext;
+	KtEventRef *refs;
+	Datum		values[3];
+	uint64		n;
+	KtSpi		spi;
+
+	*count = 0;
+	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()))
+		return NULL;
+	kt_spi_begin(&spi);
+	values[0] = Int32GetDatum(kt_era());
+	values[1] = FullTransactionIdGetDatum(GetTopFullTransactionId());
+	values[2] = Int64GetDatum(after);
+	n = kt_spi(&plan, values, NULL);
+	refs = MemoryContextAlloc(context, sizeof(KtEventRef) * Max(n, 1));
+	for (uint64 i = 0; i < n; i++)
+		copy_ref(&refs[i], i, context);
+	kt_spi_end(&spi);
+	*count = (int) n;
+	return refs;
+}

@@ -1,0 +1,82 @@
+/*
+ * cursor.h
+ *		Where a reader of the event log is: which events it has seen.
+ */
+#ifndef KIN_TR_EVENTS_CURSOR_H
+#define KIN_TR_EVENTS_CURSOR_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+
+#include "base/sid.h"
+
+/*
+ * Seen is every event of an earlier era, and of this era those of transactions
+ * below xmax that are not among xip.  xip is sorted.
+ */
+typedef struct KtCursor
+{
+	int32		era;
+	uint64		xmax;
+	int			nxip;
+	uint64	   *xip;
+
+	/*
+	 * No event that is unseen was recorded before since, so that partitions can
+	 * be left out; it moves on to mark_time when all transactions that ran then,
+	 * which had ids below mark_xmax, have ended.  A worker that goes on reading
+	 * has use for these; they are not printed, and a cursor from text has
+	 * -infinity.
+	 */
+	TimestampTz since;
+	TimestampTz mark_time;
+	uint64		mark_xmax;
+} KtCursor;
+
+/* A cursor that has seen nothing. */
+extern KtCursor kt_cursor_oldest(void);
+
+/* A cursor that has seen all that is visible now, in the current context. */
+extern KtCursor kt_cursor_current(void);
+
+/* The same of the active snapshot. */
+extern KtCursor kt_cursor_at_snapshot(void);
+
+extern bool kt_cursor_saw(const KtCursor *cursor, int32 era, uint64 xid);
+
+extern char *kt_cursor_print(const KtCursor *cursor);
+extern bool kt_cursor_parse(const char *text, KtCursor *cursor);
+
+extern KtCursor kt_cursor_copy(const KtCursor *cursor, MemoryContext context);
+
+/* What the workers read of an event. */
+typedef struct KtEventRef
+{
+	int64		id;
+	int32		era;
+	uint64		xid;
+	char	   *type;
+	KtSid		workspace;
+	KtSid		resource;
+	KtSid		task;
+	KtSid		worker;
+	KtSid		reservation;
+	KtSid		channel;
+} KtEventRef;
+
+/*
+ * The events that *cursor has not seen, by id, in the current context, and the
+ * cursor that has seen them.  NULL, and *count how many there are at least,
+ * where there are more than limit.
+ */
+extern KtEventRef *kt_cursor_read(KtCursor *cursor, int limit, int *count);
+
+/* The caller's transaction, 0 where it has no id yet, and its last event. */
+extern uint64 kt_cursor_own_xid(void);
+extern int64 kt_cursor_last_own(void);
+
+/* The caller's own events, not yet committed, with an id above after. */
+extern KtEventRef *kt_cursor_read_own(int64 after, int *count);
+
+#endif							/* KIN_TR_EVENTS_CURSOR_H */

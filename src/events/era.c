@@ -1,0 +1,113 @@
+/*
+ * era.c
+ *		How long transaction ids mean the same.
+ *
+ * A cursor says which transactions it has seen.  After a restore, a point-in-
+ * time recovery or a failover the same ids are given out again, so each event
+ * carries the number of an era, and a cursor too: the first who writes an event
+ * on another system or timeline begins the next one.
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "miscadmin.h"
+#include "storage/proc.h"
+
+#include "base/lock.h"
+#include "base/spi.h"
+#include "events/era.h"
+
+PG_FUNCTION_INFO_V1(kin_tr_begin_era);
+
+static int32
+insert_era(void)
+{
+	static KtPlan insert = {
+		"INSERT INTO kin_tr.event_eras (number, system_identifier, timeline)"
+		" SELECT coalesce(max(number), 0) + 1, $1, $2 FROM kin_tr.event_eras"
+		" RETURNING number", "Ii"
+	};
+	Datum		values[] = {
+		Int64GetDatum((int64) GetSystemIdentifier()),
+		Int32GetDatum((int32) GetWALInsertionTimeLine())
+	};
+
+	kt_spi(&insert, values, NULL);
+	return kt_column_int32(0, 1);
+}
+
+/* The last era where it is this system's and timeline's, else 0. */
+static int32
+find_era(void)
+{
+	static KtPlan find = {
+		"SELECT number, system_identifier, timeline FROM kin_tr.event_eras"
+		" ORDER BY number DESC LIMIT 1", ""
+	};
+
+	if (kt_spi(&find, NULL, NULL) == 0 ||
+		kt_column_int64(0, 2) != (int64) GetSystemIdentifier() ||
+		kt_column_int32(0, 3) != (int32) GetWALInsertionTimeLine())
+		return 0;
+	return kt_column_int32(0, 1);
+}
+
+int32
+kt_era(void)
+{
+	static int32 era = 0;
+	static Oid	schema = InvalidOid;
+	int32		found;
+	bool		begun = false;
+	KtSpi		spi;
+
+	/* Neither changes while a backend that writes is alive. */
+	if (era != 0 && schema == kt_schema_oid())
+		return era;
+	kt_spi_begin(&spi);
+	found = find_era();
+	if (found == 0)
+	{
+		(void) kt_lock_role(KT_ROLE_ERA, true);
+		found = find_era();
+		if (found == 0)
+		{
+			found = insert_era();
+			begun = true;
+		}
+	}
+	kt_spi_end(&spi);
+	/* One begun by this transaction may yet be rolled back: look again next time. */
+	era = begun ? 0 : found;
+	schema = kt_schema_oid();
+	return found;
+}
+
+int32
+kt_era_last(void)
+{
+	static KtPlan last = {
+		"SELECT number FROM kin_tr.event_eras ORDER BY number DESC LIMIT 1", ""
+	};
+	KtSpi		spi;
+	int32		era;
+
+	kt_spi_begin(&spi);
+	era = kt_spi_read(&last, NULL, NULL, 1) > 0 ? kt_column_int32(0, 1) : 0;
+	kt_spi_end(&spi);
+	return era;
+}
+
+/* _begin_era(): for resume_after_restore(). */
+Datum
+kin_tr_begin_era(PG_FUNCTION_ARGS)
+{
+	KtSpi		spi;
+	int32		era;
+
+	kt_spi_begin(&spi);
+	(void) kt_lock_role(KT_ROLE_ERA, true);
+	era = insert_era();
+	kt_spi_end(&spi);
+	PG_RETURN_INT32(era);
+}

@@ -1,0 +1,68 @@
+/*
+ * event.h
+ *		Writing to the event log.
+ */
+#ifndef KIN_TR_EVENTS_EVENT_H
+#define KIN_TR_EVENTS_EVENT_H
+
+#include "postgres.h"
+
+#include "utils/jsonb.h"
+
+#include "base/sid.h"
+
+/*
+ * One event.  Sids that it has nothing to do with are all zero.  A document is
+ * the id of the event that holds the attributes which the task or worker had
+ * when this event happened: attributes may be large, and a task has a dozen
+ * events, so they are written down only where they changed.
+ */
+typedef struct KtEvent
+{
+	const char *type;			/* task.created; a constant */
+	int64		id;				/* by kt_event_id() */
+	TimestampTz date;			/* by kin_tr's clock */
+	KtSid		workspace;
+	KtSid		resource;
+	KtSid		task;
+	KtSid		reservation;
+	KtSid		worker;
+	KtSid		workflow;
+	KtSid		task_queue;
+	KtSid		task_channel;
+	int64		task_document;	/* 0: none */
+	int64		worker_document;
+	Jsonb	   *data;			/* the rest, under Twilio's names; may be NULL */
+} KtEvent;
+
+/*
+ * Draws an event's id.  The caller must hold the lock on the object's row, so
+ * that an object's events have rising ids in the order in which they happened.
+ */
+extern int64 kt_event_id(void);
+
+/*
+ * Adds an event to those that kt_events_flush() writes.  A function flushes
+ * before it returns, so nothing waits there for the end of the transaction.
+ */
+extern void kt_event_add(const KtEvent *event);
+extern void kt_events_flush(void);
+
+/* Builds the data of an event, keys in any order. */
+typedef struct KtData
+{
+	JsonbParseState *state;
+} KtData;
+
+extern void kt_data_begin(KtData *data);
+extern void kt_data_string(KtData *data, const char *key, const char *value);	/* NULL: left out */
+extern void kt_data_integer(KtData *data, const char *key, int64 value);	/* as a string, as Twilio does */
+extern void kt_data_sid(KtData *data, const char *key, const KtSid *sid);	/* null: left out */
+extern void kt_data_boolean(KtData *data, const char *key, bool value);
+extern void kt_data_jsonb(KtData *data, const char *key, Jsonb *value);
+extern Jsonb *kt_data_end(KtData *data);
+
+/* Called once per transaction that wrote events, at its commit. */
+extern void (*kt_events_committed) (void);
+
+#endif							/* KIN_TR_EVENTS_EVENT_H */

@@ -1,0 +1,378 @@
+/*
+ * access.c
+ *		Who may do what in which workspace.
+ *
+ * A superuser and a member of the extension's owner may do everything.  Others
+ * may what the table "access" says of a role that they are a member of.  What
+ * was found for a role is kept until the table, a role or a membership changes.
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/pg_authid.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "base/errors.h"
+#include "base/guc.h"
+#include "base/spi.h"
+#include "routing/access.h"
+#include "routing/config.h"
+
+PG_FUNCTION_INFO_V1(kin_tr_access_in);
+PG_FUNCTION_INFO_V1(kin_tr_readable_workspaces);
+PG_FUNCTION_INFO_V1(kin_tr_require_owner);
+
+typedef struct Workspace
+{
+	KtSid		sid;
+	char	   *name;
+	KtAccess	access;			/* of the role that the list was made for */
+} Workspace;
+
+/* All workspaces, as one role sees them. */
+typedef struct Sight
+{
+	Oid			role;			/* hash key */
+	int			nworkspaces;
+	Workspace  *workspaces;
+} Sight;
+
+static MemoryContext sight_context = NULL;
+static HTAB *sights = NULL;
+static uint64 sights_generation = 0;
+static bool roles_changed = false;
+
+static void
+forget_roles(Datum arg, int cacheid, uint32 hashvalue)
+{
+	roles_changed = true;
+}
+
+/* Empties the cache where something it follows from has changed. */
+static void
+refresh_sights(void)
+{
+	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(Sight)};
+
+	if (sight_context == NULL)
+	{
+		sight_context = AllocSetContextCreate(CacheMemoryContext, "kin_tr access",
+											  ALLOCSET_SMALL_SIZES);
+		CacheRegisterSyscacheCallback(AUTHOID, forget_roles, (Datum) 0);
+		CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, forget_roles, (Datum) 0);
+	}
+	else if (sights != NULL && !roles_changed && sights_generation == kt_config_generation())
+		return;
+	sights = NULL;
+	MemoryContextReset(sight_context);
+	roles_changed = false;
+	sights_generation = kt_config_generation();
+	control.hcxt = sight_context;
+	sights = hash_create("kin_tr access by role", 8, &control,
+						 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+static KtAccess
+access_of_kind(const char *kind)
+{
+	if (strcmp(kind, "admin") == 0)
+		return KT_ACCESS_ADMIN;
+	if (strcmp(kind, "supervisor") == 0)
+		return KT_ACCESS_SUPERVISOR;
+	if (strcmp(kind, "app") == 0)
+		return KT_ACCESS_APP;
+	return KT_ACCESS_READER;
+}
+
+static const char *
+kind_of_access(KtAccess access)
+{
+	static const char *const kinds[] = {"none", "reader", "app", "supervisor", "admin"};
+
+	return kinds[access];
+}
+
+static bool
+is_owner(Oid role)
+{
+	return superuser_arg(role) || has_privs_of_role(role, kt_schema_owner());
+}
+
+/* Raises what the role may in the workspaces that a row of "access" speaks of. */
+static void
+apply_grant(Sight *sight, const KtSid *workspace, KtAccess access)
+{
+	for (int i = 0; i < sight->nworkspaces; i++)
+		if (kt_sid_is_null(workspace) || kt_sid_equal(workspace, &sight->workspaces[i].sid))
+			sight->workspaces[i].access = Max(sight->workspaces[i].access, access);
+}
+
+static void
+load_sight(Sight *sight)
+{
+	static KtPlan all = {"SELECT sid, friendly_name FROM kin_tr.workspaces ORDER BY sid", ""};
+	static KtPlan grants = {"SELECT role::text, kind, workspace_sid FROM kin_tr.access", ""};
+	bool		everything = is_owner(sight->role);
+	KtSpi		spi;
+
+	kt_spi_begin(&spi);
+	sight->nworkspaces = kt_spi(&all, NULL, NULL);
+	sight->workspaces = MemoryContextAlloc(sight_context,
+										   sizeof(Workspace) * Max(sight->nworkspaces, 1));
+	for (int i = 0; i < sight->nworkspaces; i++)
+	{
+		sight->workspaces[i].sid = kt_column_sid(i, 1);
+		sight->workspaces[i].name = MemoryContextStrdup(sight_context, kt_column_cstring(i, 2));
+		sight->workspaces[i].access = everything ? KT_ACCESS_ADMIN : KT_ACCESS_NONE;
+	}
+	if (!everything)
+	{
+		uint64		n = kt_spi(&grants, NULL, NULL);
+
+		for (uint64 i = 0; i < n; i++)
+		{
+			Oid			role = get_role_oid(kt_column_cstring(i, 1), true);
+			KtSid		workspace = kt_column_sid(i, 3);
+
+			if (OidIsValid(role) && has_privs_of_role(sight->role, role))
+				apply_grant(sight, &workspace, access_of_kind(kt_column_cstring(i, 2)));
+		}
+	}
+	kt_spi_end(&spi);
+}
+
+static Sight *
+sight_of_caller(void)
+{
+	Oid			role = GetUserId();
+	Sight	   *sight;
+	Sight		loaded = {role};
+
+	refresh_sights();
+	sight = hash_search(sights, &role, HASH_FIND, NULL);
+	if (sight != NULL)
+		return sight;
+	load_sight(&loaded);
+	/* Loading may have run into an invalidation, so enter it only now. */
+	sight = hash_search(sights, &role, HASH_ENTER, NULL);
+	*sight = loaded;
+	return sight;
+}
+
+static Workspace *
+find_workspace(Sight *sight, const KtSid *sid)
+{
+	for (int i = 0; i < sight->nworkspaces; i++)
+		if (kt_sid_equal(&sight->workspaces[i].sid, sid))
+			return &sight->workspaces[i];
+	return NULL;
+}
+
+KtAccess
+kt_access(const KtSid *workspace)
+{
+	Workspace  *found = find_workspace(sight_of_caller(), workspace);
+
+	return found ? found->access : KT_ACCESS_NONE;
+}
+
+static void
+require(Workspace *workspace, KtAccess needed)
+{
+	if (workspace->access >= needed)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for workspace \"%s\"", workspace->name),
+			 errdetail("This needs access of kind \"%s\"; role \"%s\" has \"%s\".",
+					   kind_of_access(needed), GetUserNameFromId(GetUserId(), false),
+					   kind_of_access(workspace->access)),
+			 errhint("Its administrator can call kin_tr.grant_access().")));
+}
+
+void
+kt_access_require(const KtSid *workspace, KtAccess needed)
+{
+	Workspace  *found = find_workspace(sight_of_caller(), workspace);
+
+	if (found == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("workspace \"%s\" does not exist", kt_sid_cstring(workspace))));
+	require(found, needed);
+}
+
+KtSid *
+kt_access_workspaces(KtAccess needed, int *count)
+{
+	Sight	   *sight = sight_of_caller();
+	KtSid	   *sids = palloc(sizeof(KtSid) * Max(sight->nworkspaces, 1));
+
+	*count = 0;
+	for (int i = 0; i < sight->nworkspaces; i++)
+		if (sight->workspaces[i].access >= needed)
+			sids[(*count)++] = sight->workspaces[i].sid;
+	return sids;
+}
+
+bool
+kt_access_is_owner(void)
+{
+	return is_owner(GetUserId());
+}
+
+void
+kt_access_require_owner(const char *what)
+{
+	if (!kt_access_is_owner())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to %s", what),
+				 errhint("Only a superuser or a member of the extension's owner may do this.")));
+}
+
+static Workspace *
+workspace_by_name(Sight *sight, const char *name)
+{
+	KtSid		sid;
+
+	if (kt_sid_parse(name, strlen(name), &sid))
+		return find_workspace(sight, &sid);
+	for (int i = 0; i < sight->nworkspaces; i++)
+		if (strcmp(sight->workspaces[i].name, name) == 0)
+			return &sight->workspaces[i];
+	return NULL;
+}
+
+static char *
+names_of_usable(Sight *sight)
+{
+	StringInfoData names;
+
+	initStringInfo(&names);
+	for (int i = 0; i < sight->nworkspaces; i++)
+		if (sight->workspaces[i].access > KT_ACCESS_NONE)
+			appendStringInfo(&names, "%s\"%s\"", names.len > 0 ? ", " : "",
+							 sight->workspaces[i].name);
+	return names.data;
+}
+
+/* The only usable workspace; NULL, and how many there are, otherwise. */
+static Workspace *
+only_usable(Sight *sight, int *usable)
+{
+	Workspace  *only = NULL;
+
+	*usable = 0;
+	for (int i = 0; i < sight->nworkspaces; i++)
+		if (sight->workspaces[i].access > KT_ACCESS_NONE)
+		{
+			only = &sight->workspaces[i];
+			(*usable)++;
+		}
+	return *usable == 1 ? only : NULL;
+}
+
+KtSid
+kt_workspace_argument(text *argument, KtAccess needed)
+{
+	Sight	   *sight = sight_of_caller();
+	char	   *name = argument ? text_to_cstring(argument) : kt_workspace_setting;
+	Workspace  *workspace;
+	int			usable;
+
+	if (name != NULL && name[0] != '\0')
+	{
+		workspace = workspace_by_name(sight, name);
+		if (workspace == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_OBJECT),
+					 errmsg("workspace \"%s\" does not exist", name),
+					 argument ? 0 : errdetail("The setting kin_tr.workspace names it."),
+					 errhint("Create it with kin_tr.setup_workspace() or kin_tr.create_workspace().")));
+	}
+	else if ((workspace = only_usable(sight, &usable)) == NULL)
+	{
+		if (usable == 0 && sight->nworkspaces > 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("permission denied for every workspace of this database"),
+					 errhint("An administrator can call kin_tr.grant_access().")));
+		if (usable == 0)
+			ereport(ERROR,
+					(errcode(KT_ERRCODE_WHICH_WORKSPACE),
+					 errmsg("there is no workspace yet"),
+					 errhint("Create one: SELECT * FROM kin_tr.setup_workspace('My Contact Centre');")));
+		ereport(ERROR,
+				(errcode(KT_ERRCODE_WHICH_WORKSPACE),
+				 errmsg("which workspace is meant?"),
+				 errdetail("You may use %s.", names_of_usable(sight)),
+				 errhint("Give the argument workspace, or SET kin_tr.workspace.")));
+	}
+	require(workspace, needed);
+	return workspace->sid;
+}
+
+bool
+kt_workspace_for_reading(text *argument, KtSid *workspace)
+{
+	Sight	   *sight = sight_of_caller();
+	Workspace  *found;
+	int			usable;
+
+	if (argument != NULL)
+	{
+		*workspace = kt_workspace_argument(argument, KT_ACCESS_READER);
+		return true;
+	}
+	if (kt_workspace_setting != NULL && kt_workspace_setting[0] != '\0')
+		found = workspace_by_name(sight, kt_workspace_setting);
+	else
+		found = only_usable(sight, &usable);
+	if (found == NULL || found->access < KT_ACCESS_READER)
+		return false;
+	*workspace = found->sid;
+	return true;
+}
+
+/* _access_in(workspace sid) -> 'none' .. 'admin': what the caller may there. */
+Datum
+kin_tr_access_in(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_DATUM(kt_text_datum(kind_of_access(kt_access(PG_GETARG_SID_P(0)))));
+}
+
+/*
+ * _readable_workspaces() -> sid[]: for the policies of row-level security,
+ * which call it once per statement.  It depends on nothing that a user sets.
+ */
+Datum
+kin_tr_readable_workspaces(PG_FUNCTION_ARGS)
+{
+	Sight	   *sight = sight_of_caller();
+	Datum	   *sids = palloc(sizeof(Datum) * Max(sight->nworkspaces, 1));
+	int			n = 0;
+
+	for (int i = 0; i < sight->nworkspaces; i++)
+		if (sight->workspaces[i].access >= KT_ACCESS_READER)
+			sids[n++] = SidPGetDatum(&sight->workspaces[i].sid);
+	PG_RETURN_ARRAYTYPE_P(construct_array(sids, n, kt_sid_type_oid(), sizeof(KtSid), false,
+										  TYPALIGN_CHAR));
+}
+
+/* _require_owner(what text) */
+Datum
+kin_tr_require_owner(PG_FUNCTION_ARGS)
+{
+	kt_access_require_owner(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,510 @@
+/*
+ * config.c
+ *		Workspaces, queues, workflows, channels and activities as C structs.
+ *
+ * An object is read when it is first asked for, by its key, so the cost does
+ * not depend on how many there are.  A statement trigger on each table calls
+ * _config_changed(), which sends a relcache invalidation of kin_tr.config_signal,
+ * an empty table that no plan depends on; every backend gets it before its next
+ * statement, and drops what it kept.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_collation.h"
+#include "commands/trigger.h"
+#include "storage/lmgr.h"
+#include "storage/lock.h"
+#include "utils/builtins.h"
+#include "utils/formatting.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+
+#include "base/errors.h"
+#include "base/lock.h"
+#include "base/spi.h"
+#include "routing/config.h"
+
+PG_FUNCTION_INFO_V1(kin_tr_config_changed);
+PG_FUNCTION_INFO_V1(kin_tr_lock_for_delete);
+PG_FUNCTION_INFO_V1(kin_tr_resolve);
+
+/* Names are at most 64 characters; a longer one exists nowhere. */
+#define NAME_KEY_SIZE 320
+
+typedef struct NameEntry
+{
+	char		key[NAME_KEY_SIZE]; /* kind, workspace, name */
+	KtSid		sid;
+} NameEntry;
+
+typedef struct VersionEntry
+{
+	KtSid		workflow;
+	int32		version;
+} VersionEntry;
+
+typedef struct OnlyEntry
+{
+	KtSid		workspace;
+	KtSid		workflow;		/* null where there is none or several */
+} OnlyEntry;
+
+struct KtConfig
+{
+	MemoryContext context;
+	HTAB	   *workspaces;
+	HTAB	   *activities;
+	HTAB	   *task_channels;
+	HTAB	   *task_queues;
+	HTAB	   *workflows;
+	HTAB	   *names;
+	HTAB	   *versions;
+	HTAB	   *only_workflows;
+};
+
+/* What each kind of object is called, and how one is found by its name. */
+typedef struct Kind
+{
+	const char *kind;
+	const char *name;
+	KtPlan		by_sid;
+	KtPlan		by_name;
+} Kind;
+
+#define FIND(table, column) \
+	{"SELECT sid FROM kin_tr." table " WHERE sid = $1 AND workspace_sid = $2", "ss"}, \
+	{"SELECT sid FROM kin_tr." table " WHERE workspace_sid = $1 AND " column " = $2", "st"}
+
+static Kind kinds[] = {
+	{KT_ACTIVITY, "activity", FIND("activities", "friendly_name")},
+	{KT_TASK_CHANNEL, "task channel", FIND("task_channels", "unique_name")},
+	{KT_TASK_QUEUE, "task queue", FIND("task_queues", "friendly_name")},
+	{KT_WORKFLOW, "workflow", FIND("workflows", "friendly_name")},
+	{KT_WORKER, "worker", FIND("workers", "lower(friendly_name)")},
+	{KT_WORKSPACE, "workspace"},
+	{KT_TASK, "task"},
+	{KT_RESERVATION, "reservation"},
+	{KT_WORKER_CHANNEL, "worker channel"},
+	{KT_EVENT, "event"},
+};
+
+static KtConfig *backend_config = NULL;
+static bool backend_config_stale = true;
+static uint64 backend_config_generation = 0;
+static Oid	signal_relation = InvalidOid;
+
+static void
+config_invalidated(Datum arg, Oid relation)
+{
+	if (relation == signal_relation || !OidIsValid(relation))
+		backend_config_stale = true;
+}
+
+static HTAB *
+create_hash(MemoryContext context, const char *name, Size key, Size entry)
+{
+	HASHCTL		control = {.keysize = key, .entrysize = entry, .hcxt = context};
+
+	return hash_create(name, 16, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+KtConfig *
+kt_config_create(MemoryContext parent)
+{
+	MemoryContext context = AllocSetContextCreate(parent, "kin_tr configuration",
+												  ALLOCSET_DEFAULT_SIZES);
+	KtConfig   *config = MemoryContextAllocZero(context, sizeof(KtConfig));
+
+	config->context = context;
+	config->workspaces = create_hash(context, "workspaces", sizeof(KtSid), sizeof(KtWorkspace));
+	config->activities = create_hash(context, "activities", sizeof(KtSid), sizeof(KtActivity));
+	config->task_channels = create_hash(context, "task channels", sizeof(KtSid), sizeof(KtTaskChannel));
+	config->task_queues = create_hash(context, "task queues", sizeof(KtSid), sizeof(KtTaskQueue));
+	config->workflows = create_hash(context, "workflows", sizeof(((KtWorkflow *) 0)->key),
+									sizeof(KtWorkflow));
+	config->names = create_hash(context, "names", NAME_KEY_SIZE, sizeof(NameEntry));
+	config->versions = create_hash(context, "workflow versions", sizeof(KtSid), sizeof(VersionEntry));
+	config->only_workflows = create_hash(context, "only workflows", sizeof(KtSid), sizeof(OnlyEntry));
+	return config;
+}
+
+KtConfig *
+kt_config(void)
+{
+	static bool registered = false;
+
+	if (!registered)
+	{
+		CacheRegisterRelcacheCallback(config_invalidated, (Datum) 0);
+		registered = true;
+	}
+	if (backend_config_stale)
+	{
+		if (backend_config != NULL)
+		{
+			MemoryContext old = backend_config->context;
+
+			backend_config = NULL;
+			MemoryContextDelete(old);
+		}
+		signal_relation = kt_relation_oid("config_signal");
+		backend_config_stale = false;
+		backend_config_generation++;
+		backend_config = kt_config_create(CacheMemoryContext);
+	}
+	return backend_config;
+}
+
+uint64
+kt_config_generation(void)
+{
+	(void) kt_config();
+	return backend_config_generation;
+}
+
+/* Statement trigger of every configuration table. */
+Datum
+kin_tr_config_changed(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("_config_changed() must be called as a trigger")));
+	CacheInvalidateRelcacheByRelid(kt_relation_oid("config_signal"));
+	return PointerGetDatum(NULL);
+}
+
+static const char *
+keep(KtConfig *config, char *string)
+{
+	return string ? MemoryContextStrdup(config->context, string) : NULL;
+}
+
+static void *
+allocate(void *context, size_t size)
+{
+	return MemoryContextAlloc((MemoryContext) context, size);
+}
+
+/*
+ * The loaders below read one row, enter it under its key and give the entry;
+ * NULL where there is no row.  What can fail comes before the entry is made.
+ */
+const KtWorkspace *
+kt_config_workspace(KtConfig *config, const KtSid *sid)
+{
+	static KtPlan plan = {
+		"SELECT friendly_name, default_activity_sid, timeout_activity_sid, prioritize_queue_order"
+		"  FROM kin_tr.workspaces WHERE sid = $1", "s"
+	};
+	KtWorkspace *workspace = hash_search(config->workspaces, sid, HASH_FIND, NULL);
+	Datum		values[] = {SidPGetDatum(sid)};
+
+	if (workspace != NULL || kt_spi(&plan, values, NULL) == 0)
+		return workspace;
+	workspace = hash_search(config->workspaces, sid, HASH_ENTER, NULL);
+	workspace->friendly_name = keep(config, kt_column_cstring(0, 1));
+	workspace->default_activity = kt_column_sid(0, 2);
+	workspace->timeout_activity = kt_column_sid(0, 3);
+	workspace->lifo_first = strcmp(kt_column_cstring(0, 4), "LIFO") == 0;
+	return workspace;
+}
+
+const KtActivity *
+kt_config_activity(KtConfig *config, const KtSid *sid)
+{
+	static KtPlan plan = {
+		"SELECT workspace_sid, friendly_name, available FROM kin_tr.activities WHERE sid = $1", "s"
+	};
+	KtActivity *activity = hash_search(config->activities, sid, HASH_FIND, NULL);
+	Datum		values[] = {SidPGetDatum(sid)};
+
+	if (activity != NULL || kt_spi(&plan, values, NULL) == 0)
+		return activity;
+	activity = hash_search(config->activities, sid, HASH_ENTER, NULL);
+	activity->workspace = kt_column_sid(0, 1);
+	activity->friendly_name = keep(config, kt_column_cstring(0, 2));
+	activity->available = kt_column_bool(0, 3);
+	return activity;
+}
+
+const KtTaskChannel *
+kt_config_task_channel(KtConfig *config, const KtSid *sid)
+{
+	static KtPlan plan = {
+		"SELECT workspace_sid, unique_name, channel_optimized_routing"
+		"  FROM kin_tr.task_channels WHERE sid = $1", "s"
+	};
+	KtTaskChannel *channel = hash_search(config->task_channels, sid, HASH_FIND, NULL);
+	Datum		values[] = {SidPGetDatum(sid)};
+
+	if (channel != NULL || kt_spi(&plan, values, NULL) == 0)
+		return channel;
+	channel = hash_search(config->task_channels, sid, HASH_ENTER, NULL);
+	channel->workspace = kt_column_sid(0, 1);
+	channel->unique_name = keep(config, kt_column_cstring(0, 2));
+	channel->optimized = kt_column_bool(0, 3);
+	return channel;
+}
+
+const KtTaskQueue *
+kt_config_task_queue(KtConfig *config, const KtSid *sid)
+{
+	static KtPlan plan = {
+		"SELECT workspace_sid, friendly_name, target_workers, max_reserved_workers, task_order"
+		"  FROM kin_tr.task_queues WHERE sid = $1", "s"
+	};
+	KtTaskQueue *queue = hash_search(config->task_queues, sid, HASH_FIND, NULL);
+	Datum		values[] = {SidPGetDatum(sid)};
+	char	   *target;
+	const KtExpr *expression = NULL;
+	KtExprError error;
+
+	if (queue != NULL || kt_spi(&plan, values, NULL) == 0)
+		return queue;
+	target = kt_column_cstring(0, 3);
+	if (strspn(target, " \t\r\n") < strlen(target))
+	{
+		expression = kt_expr_compile(target, strlen(target), KT_PLACE_QUEUE, allocate,
+									 config->context, &error);
+		if (expression == NULL)
+			elog(ERROR, "target_workers of task queue %s: %s", kt_sid_cstring(sid), error.message);
+	}
+	queue = hash_search(config->task_queues, sid, HASH_ENTER, NULL);
+	queue->workspace = kt_column_sid(0, 1);
+	queue->friendly_name = keep(config, kt_column_cstring(0, 2));
+	queue->target_workers = keep(config, target);
+	queue->expression = expression;
+	queue->max_reserved_workers = kt_column_int32(0, 4);
+	queue->lifo = strcmp(kt_column_cstring(0, 5), "LIFO") == 0;
+	return queue;
+}
+
+const KtWorkflow *
+kt_config_workflow(KtConfig *config, const KtSid *sid, int32 version)
+{
+	static KtPlan plan = {
+		"SELECT w.workspace_sid, w.friendly_name, w.task_reservation_timeout, w.default_priority,"
+		"       v.configuration"
+		"  FROM kin_tr.workflows w JOIN kin_tr.workflow_versions v ON v.workflow_sid = w.sid"
+		" WHERE w.sid = $1 AND v.number = $2", "si"
+	};
+	struct
+	{
+		KtSid		sid;
+		int32		version;
+	}			key;
+	KtWorkflow *workflow;
+	Datum		values[] = {SidPGetDatum(sid), Int32GetDatum(version)};
+	KtWorkflowConfiguration *configuration;
+	List	   *faults = NIL;
+	MemoryContext old;
+	bool		isnull;
+
+	memset(&key, 0, sizeof(key));
+	key.sid = *sid;
+	key.version = version;
+	workflow = hash_search(config->workflows, &key, HASH_FIND, NULL);
+	if (workflow != NULL || kt_spi(&plan, values, NULL) == 0)
+		return workflow;
+	old = MemoryContextSwitchTo(config->context);
+	/* Sids of queues were checked when it was written; one may be gone since. */
+	configuration = kt_workflow_compile(DatumGetJsonbPCopy(kt_column(0, 5, &isnull)),
+										kt_queue_lookup, NULL, &faults);
+	MemoryContextSwitchTo(old);
+	if (faults != NIL)
+		elog(ERROR, "configuration of workflow %s: %s: %s", kt_sid_cstring(sid),
+			 ((KtWorkflowFault *) linitial(faults))->place,
+			 ((KtWorkflowFault *) linitial(faults))->message);
+	workflow = hash_search(config->workflows, &key, HASH_ENTER, NULL);
+	workflow->workspace = kt_column_sid(0, 1);
+	workflow->friendly_name = keep(config, kt_column_cstring(0, 2));
+	workflow->reservation_timeout = kt_column_int32(0, 3);
+	workflow->default_priority = kt_column_int32(0, 4);
+	workflow->configuration = configuration;
+	return workflow;
+}
+
+int32
+kt_config_workflow_version(KtConfig *config, const KtSid *sid)
+{
+	static KtPlan plan = {"SELECT current_version FROM kin_tr.workflows WHERE sid = $1", "s"};
+	VersionEntry *entry = hash_search(config->versions, sid, HASH_FIND, NULL);
+	Datum		values[] = {SidPGetDatum(sid)};
+
+	if (entry != NULL)
+		return entry->version;
+	if (kt_spi(&plan, values, NULL) == 0)
+		return 0;
+	entry = hash_search(config->versions, sid, HASH_ENTER, NULL);
+	entry->version = kt_column_int32(0, 1);
+	return entry->version;
+}
+
+bool
+kt_config_only_workflow(KtConfig *config, const KtSid *workspace, KtSid *sid)
+{
+	static KtPlan plan = {
+		"SELECT sid FROM kin_tr.workflows WHERE workspace_sid = $1 LIMIT 2", "s"
+	};
+	OnlyEntry  *entry = hash_search(config->only_workflows, workspace, HASH_FIND, NULL);
+	Datum		values[] = {SidPGetDatum(workspace)};
+
+	if (entry == NULL)
+	{
+		uint64		found = kt_spi(&plan, values, NULL);
+
+		entry = hash_search(config->only_workflows, workspace, HASH_ENTER, NULL);
+		memset(&entry->workflow, 0, sizeof(KtSid));
+		if (found == 1)
+			entry->workflow = kt_column_sid(0, 1);
+	}
+	*sid = entry->workflow;
+	return !kt_sid_is_null(sid);
+}
+
+static Kind *
+find_kind(const char *kind)
+{
+	for (int i = 0; i < lengthof(kinds); i++)
+		if (strncmp(kinds[i].kind, kind, 2) == 0)
+			return &kinds[i];
+	return NULL;
+}
+
+const char *
+kt_kind_name(const char *kind)
+{
+	Kind	   *found = find_kind(kind);
+
+	return found ? found->name : "object";
+}
+
+/*
+ * In a worker's name case does not count.  A SID goes before a name; a name
+ * shaped like one is refused at creation, so the two cannot be confused.
+ */
+static bool
+look_up(const char *kind_letters, const char *name, const KtSid *workspace, KtSid *sid)
+{
+	Kind	   *kind = find_kind(kind_letters);
+
+	if (kt_sid_parse(name, strlen(name), sid))
+	{
+		Datum		values[] = {SidPGetDatum(sid), SidPGetDatum(workspace)};
+
+		return kt_sid_is(sid, kind_letters) && kt_spi(&kind->by_sid, values, NULL) > 0;
+	}
+	else
+	{
+		char	   *key = kt_sid_is(&(KtSid) {{kind_letters[0], kind_letters[1]}}, KT_WORKER) ?
+			str_tolower(name, strlen(name), DEFAULT_COLLATION_OID) : pstrdup(name);
+		Datum		values[] = {SidPGetDatum(workspace), kt_text_datum(key)};
+
+		if (kt_spi(&kind->by_name, values, NULL) == 0)
+			return false;
+		*sid = kt_column_sid(0, 1);
+		return true;
+	}
+}
+
+bool
+kt_config_find(KtConfig *config, const char *kind, const char *name, const KtSid *workspace,
+			   KtSid *sid)
+{
+	char		key[NAME_KEY_SIZE] = {0};
+	NameEntry  *entry;
+	/* Workers come and go without a word to this cache. */
+	bool		cached = strcmp(kind, KT_WORKER) != 0;
+
+	if (strlen(name) >= NAME_KEY_SIZE - 2 - sizeof(KtSid))
+		return false;
+	if (!cached)
+		return look_up(kind, name, workspace, sid);
+	memcpy(key, kind, 2);
+	memcpy(key + 2, workspace, sizeof(KtSid));
+	strcpy(key + 2 + sizeof(KtSid), name);
+	entry = hash_search(config->names, key, HASH_FIND, NULL);
+	if (entry == NULL)
+	{
+		if (!look_up(kind, name, workspace, sid))
+			return false;
+		entry = hash_search(config->names, key, HASH_ENTER, NULL);
+		entry->sid = *sid;
+	}
+	*sid = entry->sid;
+	return true;
+}
+
+KtSid
+kt_config_resolve(KtConfig *config, const char *kind, const char *name, const KtSid *workspace)
+{
+	KtSid		sid;
+
+	if (!kt_config_find(config, kind, name, workspace, &sid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("%s \"%s\" does not exist", kt_kind_name(kind), name),
+				 errhint("Give the SID or the name of a %s of this workspace.",
+						 kt_kind_name(kind))));
+	return sid;
+}
+
+/*
+ * Without a workspace a sid is believed: the configuration was checked when it
+ * was written, and a queue that a workflow names cannot be deleted.
+ */
+bool
+kt_queue_lookup(void *context, const char *name, KtSid *sid)
+{
+	if (context == NULL)
+		return kt_sid_parse(name, strlen(name), sid);
+	return kt_config_find(kt_config(), KT_TASK_QUEUE, name, (KtSid *) context, sid);
+}
+
+void
+kt_config_lock_shared(const KtSid *sid)
+{
+	(void) kt_lock_object(sid, ShareLock, false);
+}
+
+bool
+kt_config_lock_exclusive(const KtSid *sid)
+{
+	return kt_lock_object(sid, ExclusiveLock, true);
+}
+
+/*
+ * _lock_for_delete(object sid): refuses while an open transaction uses it, for
+ * to wait for it would make everybody else who wants to use it wait, too.
+ */
+Datum
+kin_tr_lock_for_delete(PG_FUNCTION_ARGS)
+{
+	KtSid	   *sid = PG_GETARG_SID_P(0);
+
+	if (!kt_config_lock_exclusive(sid))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("%s %s is being used by an open transaction",
+						kt_kind_name(sid->kind), kt_sid_cstring(sid)),
+				 errhint("Try again when that transaction has ended.")));
+	PG_RETURN_VOID();
+}
+
+/* _resolve(kind text, name text, workspace sid): for functions in PL/pgSQL. */
+Datum
+kin_tr_resolve(PG_FUNCTION_ARGS)
+{
+	char	   *kind = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	KtSid	   *result = palloc(sizeof(KtSid));
+	KtSpi		spi;
+
+	kt_spi_begin(&spi);
+	*result = kt_config_resolve(kt_config(), kind, name, PG_GETARG_SID_P(2));
+	kt_spi_end(&spi);
+	PG_RETURN_SID_P(result);
+}

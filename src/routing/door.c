@@ -1,0 +1,209 @@
+/*
+ * door.c
+ *		How a function of the API that is written in PL/pgSQL is entered.
+ *
+ * kin_tr.create_activity(..., workspace text), say, is this C function; it
+ * tells the workspace, checks the caller's right to it, and calls
+ * kin_tr._create_activity(..., workspace kin_tr.sid) as the extension's owner.
+ * SECURITY DEFINER would do the last of these, but a function that has become
+ * the owner can no longer tell who called it.  Nobody but the owner may call
+ * the inner function.
+ *
+ * The right that a function needs is in its declaration: it names one of the
+ * four C functions below.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "parser/parse_func.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "base/errors.h"
+#include "base/spi.h"
+#include "routing/access.h"
+#include "routing/config.h"
+
+PG_FUNCTION_INFO_V1(kin_tr_door_reader);
+PG_FUNCTION_INFO_V1(kin_tr_door_app);
+PG_FUNCTION_INFO_V1(kin_tr_door_supervisor);
+PG_FUNCTION_INFO_V1(kin_tr_door_admin);
+
+/* What is found out once per call site. */
+typedef struct Door
+{
+	FmgrInfo	inner;
+	int			workspace_argument; /* -1: none */
+} Door;
+
+static Oid
+inner_function(const char *name, int nargs, Oid *types)
+{
+	List	   *names = list_make2(makeString("kin_tr"), makeString(psprintf("_%s", name)));
+
+	return LookupFuncName(names, nargs, types, false);
+}
+
+static Door *
+open_door(FunctionCallInfo fcinfo)
+{
+	FmgrInfo   *outer = fcinfo->flinfo;
+	Door	   *door = outer->fn_extra;
+	HeapTuple	tuple;
+	Form_pg_proc form;
+	Oid		   *types;
+	char	  **names;
+	char	   *modes;
+	int			n;
+	Oid			inner_types[FUNC_MAX_ARGS];
+
+	if (door != NULL)
+		return door;
+	door = MemoryContextAllocZero(outer->fn_mcxt, sizeof(Door));
+	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(outer->fn_oid));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", outer->fn_oid);
+	form = (Form_pg_proc) GETSTRUCT(tuple);
+	n = get_func_arg_info(tuple, &types, &names, &modes);
+	door->workspace_argument = -1;
+	for (int i = 0; i < form->pronargs && i < n; i++)
+	{
+		inner_types[i] = form->proargtypes.values[i];
+		if (names != NULL && strcmp(names[i], "workspace") == 0)
+		{
+			door->workspace_argument = i;
+			inner_types[i] = kt_sid_type_oid();
+		}
+	}
+	fmgr_info_cxt(inner_function(NameStr(form->proname), form->pronargs, inner_types),
+				  &door->inner, outer->fn_mcxt);
+	ReleaseSysCache(tuple);
+	outer->fn_extra = door;
+	return door;
+}
+
+/*
+ * The workspace of the object that the first argument names by its SID; so a
+ * SID alone is enough, whatever workspaces the caller may use besides.
+ */
+static bool
+workspace_of_object(FunctionCallInfo fcinfo, KtSid *workspace)
+{
+	static KtPlan plan = {"SELECT kin_tr._workspace_of($1)", "s"};
+	char	   *name;
+	KtSid		sid;
+	KtSpi		spi;
+	Datum		values[1];
+
+	if (PG_NARGS() == 0 || PG_ARGISNULL(0) ||
+		get_fn_expr_argtype(fcinfo->flinfo, 0) != TEXTOID)
+		return false;
+	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	if (!kt_sid_parse(name, strlen(name), &sid))
+		return false;
+	values[0] = SidPGetDatum(&sid);
+	kt_spi_begin(&spi);
+	kt_spi(&plan, values, NULL);
+	*workspace = kt_column_sid(0, 1);
+	kt_spi_end(&spi);
+	return !kt_sid_is_null(workspace) && kt_access(workspace) > KT_ACCESS_NONE;
+}
+
+static KtSid
+find_workspace(FunctionCallInfo fcinfo, int argument, KtAccess needed)
+{
+	KtSid		workspace;
+
+	if (!PG_ARGISNULL(argument))
+		return kt_workspace_argument(PG_GETARG_TEXT_PP(argument), needed);
+	if (workspace_of_object(fcinfo, &workspace))
+	{
+		kt_access_require(&workspace, needed);
+		return workspace;
+	}
+	return kt_workspace_argument(NULL, needed);
+}
+
+/* Where in PL/pgSQL a user's mistake was noticed is nothing to the user. */
+static void
+rethrow_without_context(MemoryContext context)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	FlushErrorState();
+	if (error->sqlerrcode != ERRCODE_INTERNAL_ERROR)
+		error->context = NULL;
+	ReThrowError(error);
+}
+
+static Datum
+pass(FunctionCallInfo fcinfo, KtAccess needed)
+{
+	LOCAL_FCINFO(inner, FUNC_MAX_ARGS);
+	Door	   *door = open_door(fcinfo);
+	MemoryContext context = CurrentMemoryContext;
+	KtSid		workspace;
+	Oid			caller;
+	int			security_context;
+	volatile Datum result = (Datum) 0;
+
+	if (door->workspace_argument >= 0)
+		workspace = find_workspace(fcinfo, door->workspace_argument, needed);
+	else
+		kt_access_require_owner(get_func_name(fcinfo->flinfo->fn_oid));
+	InitFunctionCallInfoData(*inner, &door->inner, fcinfo->nargs, fcinfo->fncollation,
+							 fcinfo->context, fcinfo->resultinfo);
+	memcpy(inner->args, fcinfo->args, sizeof(NullableDatum) * fcinfo->nargs);
+	if (door->workspace_argument >= 0)
+	{
+		inner->args[door->workspace_argument].value = SidPGetDatum(&workspace);
+		inner->args[door->workspace_argument].isnull = false;
+	}
+	GetUserIdAndSecContext(&caller, &security_context);
+	SetUserIdAndSecContext(kt_schema_owner(), security_context | SECURITY_LOCAL_USERID_CHANGE);
+	PG_TRY();
+	{
+		result = FunctionCallInvoke(inner);
+	}
+	PG_CATCH();
+	{
+		rethrow_without_context(context);
+	}
+	PG_END_TRY();
+	SetUserIdAndSecContext(caller, security_context);
+	fcinfo->isnull = inner->isnull;
+	return result;
+}
+
+Datum
+kin_tr_door_reader(PG_FUNCTION_ARGS)
+{
+	return pass(fcinfo, KT_ACCESS_READER);
+}
+
+Datum
+kin_tr_door_app(PG_FUNCTION_ARGS)
+{
+	return pass(fcinfo, KT_ACCESS_APP);
+}
+
+Datum
+kin_tr_door_supervisor(PG_FUNCTION_ARGS)
+{
+	return pass(fcinfo, KT_ACCESS_SUPERVISOR);
+}
+
+Datum
+kin_tr_door_admin(PG_FUNCTION_ARGS)
+{
+	return pass(fcinfo, KT_ACCESS_ADMIN);
+}

@@ -1,0 +1,275 @@
+/*
+ * match.c
+ *		Who gets which task.
+ *
+ * Between turns no idle worker fits a waiting task.  So a new pair involves a
+ * group that something has arrived in, or one that a freed worker fits: these
+ * groups are touched, and they alone are candidates.  Their first tasks are
+ * taken in the order of the workspace, each by its best worker, until none is
+ * left that anybody idle fits.  A group for which nobody is found leaves: while
+ * the match goes on workers only get busier.
+ */
+#include "postgres.h"
+
+#include "lib/binaryheap.h"
+#include "utils/formatting.h"
+
+#include "routing/attributes.h"
+#include "routing/router.h"
+
+/* The candidates of the match that is going on. */
+static binaryheap *candidates = NULL;
+
+static bool
+is_lifo(const KtGroup *group)
+{
+	return group->queue != NULL && group->queue->lifo;
+}
+
+/* The heap's first is its greatest: the task that goes before all others. */
+static int
+compare_groups(Datum a, Datum b, void *arg)
+{
+	KtGroup    *x = (KtGroup *) DatumGetPointer(a);
+	KtGroup    *y = (KtGroup *) DatumGetPointer(b);
+
+	if (is_lifo(x) != is_lifo(y) && x->space == y->space)
+		return is_lifo(x) == x->space->lifo_first ? 1 : -1;
+	return -kt_head_compare(&x->heads[0], &y->heads[0]);
+}
+
+/* With heads, if the table has any more; false where the group is empty. */
+static bool
+has_task(KtRouter *router, KtGroup *group)
+{
+	if (group->nheads == 0 && group->more)
+		kt_router_refill(router, group);
+	return group->nheads > 0;
+}
+
+void
+kt_match_begin(KtRouter *router)
+{
+	KtVector   *touched = &router->pool->touched;
+
+	candidates = binaryheap_allocate(Max(touched->length, 1), compare_groups, NULL);
+	for (int i = 0; i < touched->length; i++)
+	{
+		KtGroup    *group = touched->items[i];
+
+		group->touched = false;
+		if (has_task(router, group))
+			binaryheap_add_unordered(candidates, PointerGetDatum(group));
+	}
+	touched->length = 0;
+	binaryheap_build(candidates);
+}
+
+/* What is left stays touched: the turn ended before it came to it. */
+void
+kt_match_end(KtRouter *router)
+{
+	while (!binaryheap_empty(candidates))
+		kt_pool_touch_group(router->pool,
+							(KtGroup *) DatumGetPointer(binaryheap_remove_first(candidates)));
+	binaryheap_free(candidates);
+	candidates = NULL;
+}
+
+/* By the clock that the channel goes by: -1 where a has been idle longer. */
+static int
+compare_idle(KtSpace *space, int channel, KtPoolWorker *a, KtPoolWorker *b)
+{
+	bool		per_channel = space->channels[channel]->optimized;
+	TimestampTz at = per_channel ? a->slots[channel].last_reserved : a->last_reserved;
+	TimestampTz bt = per_channel ? b->slots[channel].last_reserved : b->last_reserved;
+	uint64		as = per_channel ? a->slots[channel].sequence : a->sequence;
+	uint64		bs = per_channel ? b->slots[channel].sequence : b->sequence;
+
+	if (at != bt)
+		return at < bt ? -1 : 1;
+	if (as != bs)
+		return as < bs ? -1 : 1;
+	return memcmp(&a->sid, &b->sid, sizeof(KtSid));
+}
+
+/*
+ * order_by of two classes: -1 where a goes before b.  A value that is not an
+ * integer makes Twilio ignore the whole; an absent one goes last.
+ */
+static int
+compare_order(const KtGroup *group, const KtClass *a, const KtClass *b)
+{
+	const KtOrder *order = group->step ? group->step->target->order_by : NULL;
+
+	for (uint32 i = 0; order != NULL && i < order->nkeys; i++)
+	{
+		const KtValue *x = &a->values[group->step->order_paths[i]];
+		const KtValue *y = &b->values[group->step->order_paths[i]];
+
+		if ((x->kind != KT_VALUE_INTEGER && x->kind != KT_VALUE_NULL) ||
+			(y->kind != KT_VALUE_INTEGER && y->kind != KT_VALUE_NULL))
+			return 0;
+		if (x->kind != y->kind)
+			return x->kind == KT_VALUE_NULL ? 1 : -1;
+		if (x->kind == KT_VALUE_INTEGER && x->integer != y->integer)
+			return (x->integer < y->integer) != order->keys[i].descending ? -1 : 1;
+	}
+	return 0;
+}
+
+static bool
+is_better(const KtGroup *group, KtPoolWorker *a, KtPoolWorker *b)
+{
+	int			order;
+
+	if (b == NULL)
+		return true;
+	order = a->class == b->class ? 0 : compare_order(group, a->class, b->class);
+	if (order != 0)
+		return order < 0;
+	return compare_idle(group->space, group->channel, a, b) < 0;
+}
+
+static bool
+reads_counters(const KtGroup *group)
+{
+	return group->step != NULL && group->step->target->expression != NULL &&
+		(group->step->target->expression->subjects & (1 << KT_SUBJECT_CHANNEL)) != 0;
+}
+
+static bool
+passes_counters(KtRouter *router, KtGroup *group, KtPoolWorker *worker)
+{
+	KtValue    *values;
+	bool		result;
+
+	if (!reads_counters(group))
+		return true;
+	values = kt_pool_values(router->pool, group, worker->class, worker);
+	result = kt_expr_evaluate(group->step->target->expression, values);
+	pfree(values);
+	return result;
+}
+
+static bool
+is_taken(KtPoolWorker *worker, KtPoolWorker **taken, int ntaken)
+{
+	for (int i = 0; i < ntaken; i++)
+		if (taken[i] == worker)
+			return true;
+	return false;
+}
+
+/* The one worker that the group is for, where it can take a task now. */
+static KtPoolWorker *
+pinned_worker(KtRouter *router, KtGroup *group)
+{
+	KtPoolWorker *worker = NULL;
+	KtSlot	   *slot;
+
+	if (!kt_sid_is_null(&group->pinned_sid))
+		worker = kt_pool_worker(router->pool, &group->pinned_sid);
+	else if (group->pinned_name != NULL)
+		worker = kt_pool_worker_by_name(group->space, group->pinned_name);
+	if (worker == NULL || worker->space != group->space)
+		return NULL;
+	if (group->direct && group->ignore_capacity)
+		return worker;
+	slot = &worker->slots[group->channel];
+	if (!slot->idle)
+		return NULL;
+	if (group->direct)
+		return worker;
+	return kt_pool_fits(router->pool, group, worker->class) &&
+		passes_counters(router, group, worker) ? worker : NULL;
+}
+
+/* Of a class whose members differ by their counters, or that has taken ones. */
+static KtPoolWorker *
+best_by_one(KtRouter *router, KtGroup *group, KtClass *class, KtPoolWorker **taken, int ntaken)
+{
+	KtPoolWorker *best = NULL;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &class->workers)
+	{
+		KtPoolWorker *worker = dlist_container(KtPoolWorker, of_class, iter.cur);
+
+		if (worker->slots[group->channel].idle && is_better(group, worker, best) &&
+			!is_taken(worker, taken, ntaken) && passes_counters(router, group, worker))
+			best = worker;
+	}
+	return best;
+}
+
+static KtPoolWorker *
+best_worker(KtRouter *router, KtGroup *group, KtPoolWorker **taken, int ntaken)
+{
+	KtPoolWorker *best = NULL;
+
+	if (group->pinned)
+		return ntaken > 0 ? NULL : pinned_worker(router, group);
+	for (int i = 0; i < group->fits.length; i++)
+	{
+		KtClass    *class = group->fits.items[i].other;
+		pairingheap *idle = class->idle[group->channel];
+		KtPoolWorker *worker;
+
+		if (pairingheap_is_empty(idle))
+			continue;
+		if (ntaken > 0 || reads_counters(group))
+			worker = best_by_one(router, group, class, taken, ntaken);
+		else
+			worker = pairingheap_container(KtSlot, node, pairingheap_first(idle))->worker;
+		if (worker != NULL && is_better(group, worker, best))
+			best = worker;
+	}
+	return best;
+}
+
+/*
+ * The next task and who gets it; the pool counts them as taken.  The proposal's
+ * list of workers is in the current memory context.
+ */
+bool
+kt_match_next(KtRouter *router, KtProposal *proposal)
+{
+	KtPool	   *pool = router->pool;
+
+	while (!binaryheap_empty(candidates))
+	{
+		KtGroup    *group = (KtGroup *) DatumGetPointer(binaryheap_first(candidates));
+		int			most = group->queue && !group->direct ? group->queue->max_reserved_workers : 1;
+		KtPoolWorker *worker;
+
+		proposal->workers = palloc(sizeof(KtPoolWorker *) * most);
+		proposal->nworkers = 0;
+		while (proposal->nworkers < most &&
+			   (worker = best_worker(router, group, proposal->workers, proposal->nworkers)) != NULL)
+			proposal->workers[proposal->nworkers++] = worker;
+		if (proposal->nworkers == 0)
+		{
+			pfree(proposal->workers);
+			(void) binaryheap_remove_first(candidates);
+			continue;
+		}
+		proposal->group = group;
+		proposal->head = group->heads[0];
+		kt_pool_remove_task(pool, &proposal->head.sid);
+		for (int i = 0; i < proposal->nworkers; i++)
+		{
+			KtSlot	   *slot = &proposal->workers[i]->slots[group->channel];
+
+			slot->open++;
+			kt_pool_place_slot(pool, proposal->workers[i], group->channel);
+			kt_pool_mark_reserved(pool, proposal->workers[i], group->channel, pool->now);
+		}
+		if (has_task(router, group))
+			binaryheap_replace_first(candidates, PointerGetDatum(group));
+		else
+			(void) binaryheap_remove_first(candidates);
+		return true;
+	}
+	return false;
+}

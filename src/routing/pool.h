@@ -1,0 +1,299 @@
+/*
+ * pool.h
+ *		What the router remembers: who is idle, and what waits.
+ *
+ * The pool is a cache that proposes; rows dispose.  It knows every worker and,
+ * of the waiting tasks, the first few of each group, so its size follows from
+ * the number of workers and of groups and not from the backlog.
+ *
+ *	 space	 a workspace: its channels, and which values of a worker matter
+ *	 class	 workers that no expression can tell apart, in the same activity
+ *	 group	 tasks that no step can tell apart (see placement.c)
+ *	 fit	 a class whose workers a group's tasks may be offered to
+ *
+ * pool.c keeps these and their links; load.c fills it from the tables and keeps
+ * it up to date by events; match.c chooses; assign.c carries out.
+ */
+#ifndef KIN_TR_ROUTING_POOL_H
+#define KIN_TR_ROUTING_POOL_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "lib/ilist.h"
+#include "lib/pairingheap.h"
+#include "utils/hsearch.h"
+#include "utils/jsonb.h"
+#include "utils/uuid.h"
+
+#include "base/sid.h"
+#include "expr/expr.h"
+#include "routing/config.h"
+
+typedef struct KtPool KtPool;
+typedef struct KtSpace KtSpace;
+typedef struct KtClass KtClass;
+typedef struct KtGroup KtGroup;
+typedef struct KtPoolWorker KtPoolWorker;
+
+/* A list of pointers that grows. */
+typedef struct KtVector
+{
+	int			length;
+	int			capacity;
+	void	  **items;
+} KtVector;
+
+/* A worker's part in a channel. */
+typedef struct KtSlot
+{
+	pairingheap_node node;		/* in the class's idle heap, while idle */
+	KtPoolWorker *worker;
+	bool		idle;			/* in the heap */
+	bool		available;
+	int32		capacity;
+	int32		open;			/* reservations pending, accepted or wrapping */
+	int32		assigned;		/* of these, accepted */
+	TimestampTz last_reserved;	/* in this channel; 0: never */
+	uint64		sequence;		/* breaks ties of last_reserved */
+} KtSlot;
+
+struct KtPoolWorker
+{
+	KtSid		sid;			/* hash key */
+	KtSpace    *space;
+	KtClass    *class;
+	dlist_node	of_class;
+	int64		version;
+	char	   *friendly_name;
+	KtSid		activity;
+	TimestampTz date_status_changed;
+	int64		document;
+	TimestampTz last_reserved;	/* in any channel */
+	uint64		sequence;
+	bool		stale;			/* out of date or locked: proposed to nobody until read again */
+	KtSlot	   *slots;			/* by channel number of the space */
+};
+
+/* One end of the link between a class and a group that fit. */
+typedef struct KtFit
+{
+	void	   *other;			/* KtGroup of a class's fit, KtClass of a group's */
+	int			position;		/* of the other end, in its own list */
+} KtFit;
+
+typedef struct KtFits
+{
+	int			length;
+	int			capacity;
+	KtFit	   *items;
+} KtFits;
+
+struct KtClass
+{
+	uint64		hash;			/* of activity and values */
+	KtClass    *next;			/* of the same hash */
+	KtSpace    *space;
+	dlist_node	of_space;
+	KtSid		activity;
+	bool		available;		/* of the activity; if not, it has no fits */
+	KtValue    *values;			/* by path number of the space */
+	int			nworkers;
+	dlist_head	workers;
+	pairingheap **idle;			/* by channel number: slots, longest idle first */
+	KtFits		fits;
+};
+
+/* A task that waits at the head of its group. */
+typedef struct KtHead
+{
+	int64		key1;
+	int64		key2;
+	KtSid		sid;
+} KtHead;
+
+/* A step as the pool sees it: paths are numbers of the space. */
+typedef struct KtStepPlan
+{
+	struct
+	{
+		KtSid		workflow;
+		int32		version;
+		int32		filter;
+		int32		target;
+	}			key;			/* hash key */
+	const KtTarget *target;
+	int		   *worker_paths;	/* by path of the expression; -1: not a worker's */
+	int		   *order_paths;	/* by key of order_by */
+	bool		has_tie;
+	KtTie		tie;
+} KtStepPlan;
+
+struct KtGroup
+{
+	pg_uuid_t	key;			/* hash key */
+	KtSpace    *space;
+	KtSid		queue_sid;
+	const KtTaskQueue *queue;	/* NULL: routed to a worker, or the queue is gone */
+	int			channel;		/* number in the space */
+	KtStepPlan *step;			/* NULL: routed directly */
+	KtValue    *values;			/* of the task, by path of the step's expression */
+	bool		pinned;			/* only for one worker ... */
+	KtSid		pinned_sid;		/* ... by sid, or where that is null */
+	char	   *pinned_name;	/* ... by name, in lower case; NULL: for nobody */
+	bool		direct;			/* routed to that worker: its queue does not matter */
+	bool		ignore_capacity;
+	int			nheads;
+	int			heads_capacity;
+	KtHead	   *heads;			/* in order */
+	bool		more;			/* tasks beyond the boundary are only in the table */
+	KtHead		boundary;
+	KtFits		fits;
+	bool		touched;		/* among the candidates of the next match */
+};
+
+struct KtSpace
+{
+	KtSid		sid;			/* hash key */
+	bool		lifo_first;
+	int			nchannels;
+	const KtTaskChannel **channels;
+	int			npaths;			/* what of a worker any expression reads */
+	KtPath	   *paths;
+	bool	   *path_is_tied;
+	dlist_head	classes;
+	int			nclasses;
+	int			nempty_classes; /* without workers */
+	HTAB	   *classes_by_hash;
+	HTAB	   *classes_by_value;	/* path and value of a tie -> KtVector of KtClass */
+	HTAB	   *groups_by_value;	/* step and value of a tie -> KtVector of KtGroup */
+	KtVector	untied;			/* groups whose step has no tie, but the pinned */
+	HTAB	   *pinned_by_sid;	/* worker sid -> KtVector of KtGroup */
+	HTAB	   *pinned_by_name; /* name -> KtVector of KtGroup */
+	HTAB	   *workers_by_name;
+	int			ntimed;			/* groups whose step reads the time */
+	int			ncounting;		/* groups whose step reads a channel's counters */
+};
+
+/* An open reservation. */
+typedef struct KtOpen
+{
+	KtSid		sid;			/* hash key */
+	KtSid		worker;
+	KtSid		task;
+	KtSid		channel;
+	bool		accepted;
+} KtOpen;
+
+struct KtPool
+{
+	MemoryContext context;
+	KtConfig   *config;
+	TimestampTz now;			/* kin_tr's, of this turn */
+	uint64		sequence;
+	HTAB	   *spaces;
+	HTAB	   *steps;
+	HTAB	   *workers;
+	HTAB	   *groups;
+	HTAB	   *head_groups;	/* task sid -> KtGroup that has it among its heads */
+	HTAB	   *open;
+	bool		restricted;		/* to these workspaces; others do not exist for it */
+	int			nallowed;
+	const KtSid *allowed;
+	int			nempty;			/* groups without heads */
+	KtVector	touched;		/* groups */
+};
+
+extern KtPool *kt_pool_create(MemoryContext parent);
+extern void kt_pool_destroy(KtPool *pool);
+
+/* Spaces and steps are read from the configuration; inside kt_spi_begin() .. end(). */
+extern KtSpace *kt_pool_space(KtPool *pool, const KtSid *workspace);
+extern KtStepPlan *kt_pool_step(KtPool *pool, KtSpace *space, const KtSid *workflow, int32 version,
+								int32 filter, int32 target);
+extern bool kt_pool_may_use(const KtPool *pool, const KtSid *workspace);
+extern int	kt_space_channel(KtSpace *space, const KtSid *channel); /* -1: unknown */
+
+extern void kt_vector_add(KtPool *pool, KtVector *vector, void *item);
+extern void kt_vector_remove(KtVector *vector, void *item);
+
+/* A worker as the tables have it now; attributes NULL: it is gone. */
+typedef struct KtWorkerRow
+{
+	KtSid		sid;
+	KtSid		workspace;
+	int64		version;
+	char	   *friendly_name;
+	Jsonb	   *attributes;
+	KtSid		activity;
+	TimestampTz date_status_changed;
+	int64		document;
+} KtWorkerRow;
+
+extern KtPoolWorker *kt_pool_put_worker(KtPool *pool, const KtWorkerRow *row);
+extern void kt_pool_remove_worker(KtPool *pool, const KtSid *worker);
+extern KtPoolWorker *kt_pool_worker(KtPool *pool, const KtSid *worker);
+extern KtPoolWorker *kt_pool_worker_by_name(KtSpace *space, const char *name);
+
+/* Until it is put again, it is not idle. */
+extern void kt_pool_set_stale(KtPool *pool, KtPoolWorker *worker);
+extern void kt_pool_set_slot(KtPool *pool, KtPoolWorker *worker, int channel, int32 capacity,
+							 bool available);
+
+/* A worker was reserved, or what would be now: it goes to the end of the idle. */
+extern void kt_pool_mark_reserved(KtPool *pool, KtPoolWorker *worker, int channel, TimestampTz at);
+
+/* Its open reservations. */
+extern void kt_pool_open(KtPool *pool, const KtSid *reservation, const KtSid *worker,
+						 const KtSid *task, const KtSid *channel, bool accepted);
+extern void kt_pool_close(KtPool *pool, const KtSid *reservation);
+extern void kt_pool_set_accepted(KtPool *pool, const KtSid *reservation, bool accepted);
+extern void kt_pool_close_task(KtPool *pool, const KtSid *task);
+
+/* Puts a slot into its idle heap, or takes it out, as its state says. */
+extern void kt_pool_place_slot(KtPool *pool, KtPoolWorker *worker, int channel);
+
+/* Everything that a freed worker may get is a candidate of the next match. */
+extern void kt_pool_touch_worker(KtPool *pool, KtPoolWorker *worker, int channel);
+extern void kt_pool_touch_group(KtPool *pool, KtGroup *group);
+
+/* What a waiting task's row tells of its group. */
+typedef struct KtGroupRow
+{
+	pg_uuid_t	key;
+	KtSid		workspace;
+	KtSid		queue;
+	KtSid		channel;
+	KtSid		workflow;
+	int32		workflow_version;
+	int32		filter;
+	int32		target;
+	KtSid		routing_target;
+	bool		ignore_capacity;
+	Jsonb	   *attributes;
+} KtGroupRow;
+
+extern KtGroup *kt_pool_group(KtPool *pool, const pg_uuid_t *key);
+extern KtGroup *kt_pool_make_group(KtPool *pool, const KtGroupRow *row);
+
+/* A task waits in a group: it becomes one of its heads where it is near enough. */
+extern void kt_pool_put_task(KtPool *pool, KtGroup *group, const KtHead *head);
+extern void kt_pool_remove_task(KtPool *pool, const KtSid *task);
+extern int	kt_head_compare(const KtHead *a, const KtHead *b);
+
+/* May this class's workers get this group's tasks, capacity aside? */
+extern bool kt_pool_fits(KtPool *pool, KtGroup *group, KtClass *class);
+
+/* Is a class among the workers of a group's queue? */
+extern bool kt_pool_in_queue(KtPool *pool, KtGroup *group, KtClass *class);
+
+/* The values of a step's expression for a group and a worker. */
+extern KtValue *kt_pool_values(KtPool *pool, KtGroup *group, KtClass *class, KtPoolWorker *worker);
+
+/* A minute has passed: steps that read the time are looked at again. */
+extern void kt_pool_new_minute(KtPool *pool);
+
+/* Frees groups without tasks and classes without workers, when there are many. */
+extern void kt_pool_collect(KtPool *pool);
+
+#endif							/* KIN_TR_ROUTING_POOL_H */

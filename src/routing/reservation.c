@@ -1,0 +1,533 @@
+/*
+ * reservation.c
+ *		A reservation: the offer of a task to a worker, and the work on it.
+ *
+ * Only the router makes one, and only kt_reservation_transition() changes its
+ * status.  A reservation takes a slot of its worker's channel from its creation
+ * to its end; is_open says so in a column of its own, since an index on the
+ * status would cost each acceptance an entry in every index.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "base/clock.h"
+#include "base/errors.h"
+#include "base/spi.h"
+#include "routing/access.h"
+#include "routing/reservation.h"
+
+static const char *const status_names[] = {
+	[KT_RESERVATION_NEW] = "new",
+	[KT_RESERVATION_PENDING] = "pending",
+	[KT_RESERVATION_ACCEPTED] = "accepted",
+	[KT_RESERVATION_WRAPPING] = "wrapping",
+	[KT_RESERVATION_COMPLETED] = "completed",
+	[KT_RESERVATION_REJECTED] = "rejected",
+	[KT_RESERVATION_TIMEOUT] = "timeout",
+	[KT_RESERVATION_CANCELED] = "canceled",
+	[KT_RESERVATION_RESCINDED] = "rescinded"
+};
+
+/* Every legal change of a reservation's status, and its event: reference 4.2. */
+static const struct
+{
+	KtReservationStatus from;
+	KtReservationStatus to;
+	const char *event;
+}			edges[] = {
+	{KT_RESERVATION_NEW, KT_RESERVATION_PENDING, "reservation.created"},
+	{KT_RESERVATION_PENDING, KT_RESERVATION_ACCEPTED, "reservation.accepted"},
+	{KT_RESERVATION_PENDING, KT_RESERVATION_REJECTED, "reservation.rejected"},
+	{KT_RESERVATION_PENDING, KT_RESERVATION_TIMEOUT, "reservation.timeout"},
+	{KT_RESERVATION_PENDING, KT_RESERVATION_CANCELED, "reservation.canceled"},
+	{KT_RESERVATION_PENDING, KT_RESERVATION_RESCINDED, "reservation.rescinded"},
+	{KT_RESERVATION_ACCEPTED, KT_RESERVATION_WRAPPING, "reservation.wrapup"},
+	{KT_RESERVATION_ACCEPTED, KT_RESERVATION_COMPLETED, "reservation.completed"},
+	{KT_RESERVATION_WRAPPING, KT_RESERVATION_COMPLETED, "reservation.completed"},
+};
+
+const char *
+kt_reservation_status_name(KtReservationStatus status)
+{
+	return status_names[status];
+}
+
+bool
+kt_reservation_is_open(KtReservationStatus status)
+{
+	return status == KT_RESERVATION_PENDING || status == KT_RESERVATION_ACCEPTED ||
+		status == KT_RESERVATION_WRAPPING;
+}
+
+static KtReservationStatus
+status_by_name(const char *name)
+{
+	for (int i = 0; i < lengthof(status_names); i++)
+		if (strcmp(status_names[i], name) == 0)
+			return (KtReservationStatus) i;
+	elog(ERROR, "unknown reservation status \"%s\"", name);
+}
+
+/* The event of an edge; an error where there is no such edge. */
+static const char *
+edge_event(const KtReservation *reservation, KtReservationStatus to)
+{
+	bool		gone = !kt_reservation_is_open(reservation->status) &&
+		reservation->status != KT_RESERVATION_COMPLETED;
+
+	for (int i = 0; i < lengthof(edges); i++)
+		if (edges[i].from == reservation->status && edges[i].to == to)
+			return edges[i].event;
+	ereport(ERROR,
+			(errcode(gone ? KT_ERRCODE_RESERVATION_GONE : KT_ERRCODE_ILLEGAL_TRANSITION),
+			 errmsg("reservation %s cannot go from %s to %s", kt_sid_cstring(&reservation->sid),
+					status_names[reservation->status], status_names[to]),
+			 gone ? errhint("The offer has ended; the task may have been offered again.") :
+			 errhint("See the reservation's state diagram in docs/architecture.md.")));
+}
+
+#define COLUMNS \
+	"sid, workspace_sid, version, reservation_status, task_sid, worker_sid, worker_name," \
+	" task_channel_sid, date_created, date_updated, times_out_at"
+
+static void
+read_row(uint64 row, KtReservation *reservation)
+{
+	bool		isnull;
+
+	reservation->sid = kt_column_sid(row, 1);
+	reservation->workspace = kt_column_sid(row, 2);
+	reservation->version = kt_column_int64(row, 3);
+	reservation->status = status_by_name(kt_column_cstring(row, 4));
+	reservation->task = kt_column_sid(row, 5);
+	reservation->worker = kt_column_sid(row, 6);
+	reservation->worker_name = kt_column_cstring(row, 7);
+	reservation->task_channel = kt_column_sid(row, 8);
+	reservation->date_created = kt_column_int64(row, 9);
+	reservation->date_updated = kt_column_int64(row, 10);
+	reservation->times_out_at = DatumGetTimestampTz(kt_column(row, 11, &isnull));
+	if (isnull)
+		reservation->times_out_at = KT_NEVER;
+}
+
+KtReservation *
+kt_reservation_read(const KtSid *sid, bool lock)
+{
+	static KtPlan read = {"SELECT " COLUMNS " FROM kin_tr.reservations WHERE sid = $1", "s"};
+	static KtPlan read_and_lock = {
+		"SELECT " COLUMNS " FROM kin_tr.reservations WHERE sid = $1 FOR NO KEY UPDATE", "s"
+	};
+	Datum		values[] = {SidPGetDatum(sid)};
+	KtReservation *reservation;
+
+	if (kt_spi(lock ? &read_and_lock : &read, values, NULL) == 0)
+		return NULL;
+	reservation = palloc(sizeof(KtReservation));
+	read_row(0, reservation);
+	return reservation;
+}
+
+KtReservation *
+kt_reservations_of_task(const KtSid *task, int *count)
+{
+	static KtPlan plan = {
+		"SELECT " COLUMNS " FROM kin_tr.reservations WHERE task_sid = $1 AND is_open"
+		" ORDER BY sid FOR NO KEY UPDATE", "s"
+	};
+	Datum		values[] = {SidPGetDatum(task)};
+	uint64		n = kt_spi(&plan, values, NULL);
+	KtReservation *reservations = palloc(sizeof(KtReservation) * Max(n, 1));
+
+	for (uint64 i = 0; i < n; i++)
+		read_row(i, &reservations[i]);
+	*count = (int) n;
+	return reservations;
+}
+
+/* Adds an event that tells of reservation, task and worker. */
+static void
+add_event(KtConfig *config, const char *type, const KtSid *reservation, const KtTask *task,
+		  const KtWorkerCard *worker, const char *reason, TimestampTz now)
+{
+	KtEvent		event = kt_task_event_base(task, type, now);
+	KtData		data;
+
+	event.id = kt_event_id();
+	event.resource = event.reservation = *reservation;
+	event.worker = worker->sid;
+	event.worker_document = worker->document;
+	kt_data_begin(&data);
+	kt_task_data(config, task, &data, now);
+	kt_worker_data(config, worker, &data);
+	kt_data_string(&data, "reservation_reason", reason);
+	event.data = kt_data_end(&data);
+	kt_event_add(&event);
+}
+
+void
+kt_reservation_transition(KtConfig *config, KtReservation *reservation, const KtTask *task,
+						  KtReservationStatus to, const char *reason, TimestampTz now)
+{
+	static KtPlan update = {
+		"UPDATE kin_tr.reservations SET reservation_status = $3, version = $4, date_updated = $5,"
+		" is_open = $6, times_out_at = $7, reason = coalesce($8, reason)"
+		" WHERE sid = $1 AND workspace_sid = $2", "sstIzbzt"
+	};
+	const char *event = edge_event(reservation, to);
+	KtWorkerCard worker;
+	Datum		values[8];
+	char		nulls[8];
+
+	reservation->status = to;
+	reservation->version++;
+	reservation->date_updated = now;
+	/*
+	 * The time-out of an accepted one is left where it is, so that the update
+	 * stays HOT: most have ended when the router comes to clear it.
+	 */
+	if (!kt_reservation_is_open(to))
+		reservation->times_out_at = KT_NEVER;
+	memset(nulls, ' ', sizeof(nulls));
+	values[0] = SidPGetDatum(&reservation->sid);
+	values[1] = SidPGetDatum(&reservation->workspace);
+	values[2] = kt_text_datum(status_names[to]);
+	values[3] = Int64GetDatum(reservation->version);
+	values[4] = TimestampTzGetDatum(now);
+	values[5] = BoolGetDatum(kt_reservation_is_open(to));
+	values[6] = TimestampTzGetDatum(reservation->times_out_at);
+	nulls[6] = reservation->times_out_at == KT_NEVER ? 'n' : ' ';
+	values[7] = reason ? kt_text_datum(reason) : (Datum) 0;
+	nulls[7] = reason ? ' ' : 'n';
+	kt_spi(&update, values, nulls);
+	if (kt_worker_read(&reservation->worker, false, &worker))
+		add_event(config, event, &reservation->sid, task, &worker, reason, now);
+}
+
+KtSid
+kt_reservation_create(KtConfig *config, const KtTask *task, const KtWorkerCard *worker,
+					  int32 timeout, TimestampTz now)
+{
+	static KtPlan insert = {
+		"INSERT INTO kin_tr.reservations (sid, workspace_sid, reservation_status, task_sid,"
+		" worker_sid, worker_name, task_channel_sid, task_queue_sid, workflow_sid, date_created,"
+		" date_updated, times_out_at)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11)", "sstsstssszz"
+	};
+	KtReservation reservation = {kt_sid_new(KT_RESERVATION)};
+	const char *event = edge_event(&reservation, KT_RESERVATION_PENDING);
+	Datum		values[11];
+	char		nulls[11];
+
+	memset(nulls, ' ', sizeof(nulls));
+	values[0] = SidPGetDatum(&reservation.sid);
+	values[1] = SidPGetDatum(&task->workspace);
+	values[2] = kt_text_datum(status_names[KT_RESERVATION_PENDING]);
+	values[3] = SidPGetDatum(&task->sid);
+	values[4] = SidPGetDatum(&worker->sid);
+	values[5] = kt_text_datum(worker->friendly_name);
+	values[6] = SidPGetDatum(&task->task_channel);
+	values[7] = SidPGetDatum(&task->task_queue);
+	nulls[7] = kt_sid_is_null(&task->task_queue) ? 'n' : ' ';
+	values[8] = SidPGetDatum(&task->workflow);
+	nulls[8] = kt_sid_is_null(&task->workflow) ? 'n' : ' ';
+	values[9] = TimestampTzGetDatum(now);
+	values[10] = TimestampTzGetDatum(now + timeout * USECS_PER_SEC);
+	kt_spi(&insert, values, nulls);
+	add_event(config, event, &reservation.sid, task, worker, NULL, now);
+	return reservation.sid;
+}
+
+void
+kt_reservations_end_pending(KtConfig *config, const KtTask *task, const KtSid *but,
+							KtReservationStatus to, TimestampTz now)
+{
+	int			n;
+	KtReservation *reservations = kt_reservations_of_task(&task->sid, &n);
+
+	for (int i = 0; i < n; i++)
+		if (reservations[i].status == KT_RESERVATION_PENDING &&
+			(but == NULL || !kt_sid_equal(&reservations[i].sid, but)))
+			kt_reservation_transition(config, &reservations[i], task, to, NULL, now);
+}
+
+/*
+ * Ends a pending reservation without acceptance; the task goes back to its
+ * queue when it was the last one.
+ */
+static void
+end_offer(KtConfig *config, KtReservation *reservation, KtTask *task, KtReservationStatus to,
+		  const char *reason, TimestampTz now)
+{
+	kt_reservation_transition(config, reservation, task, to, reason, now);
+	task->offers--;
+	if (task->offers > 0)
+		kt_task_store(task, now);
+	else
+		kt_task_return(config, task, now);
+}
+
+static void
+clear_timeout(const KtSid *sid)
+{
+	static KtPlan update = {
+		"UPDATE kin_tr.reservations SET times_out_at = NULL WHERE sid = $1", "s"
+	};
+	Datum		values[] = {SidPGetDatum(sid)};
+
+	kt_spi(&update, values, NULL);
+}
+
+bool
+kt_reservation_time_out(KtConfig *config, const KtSid *sid, TimestampTz now, bool *fired)
+{
+	KtReservation *reservation = kt_reservation_read(sid, false);
+	const KtWorkspace *workspace;
+	KtWorkerCard worker;
+	KtTask	   *task;
+
+	if (reservation == NULL)
+		return true;
+	if (!kt_task_try_lock(&reservation->task, &task))
+		return false;
+	reservation = kt_reservation_read(sid, true);
+	if (reservation == NULL || task == NULL)
+		return true;
+	if (reservation->status != KT_RESERVATION_PENDING)
+	{
+		clear_timeout(sid);
+		return true;
+	}
+	if (reservation->times_out_at > now)
+		return true;
+	*fired = true;
+	end_offer(config, reservation, task, KT_RESERVATION_TIMEOUT, NULL, now);
+	/* It did not answer, so it gets no more until it is moved back. */
+	workspace = kt_config_workspace(config, &reservation->workspace);
+	if (workspace != NULL && !kt_sid_is_null(&workspace->timeout_activity) &&
+		kt_worker_read(&reservation->worker, true, &worker))
+		kt_worker_set_activity(config, &worker, &workspace->timeout_activity, now);
+	return true;
+}
+
+void
+kt_reservations_reject_of_worker(KtConfig *config, const KtSid *worker, TimestampTz now)
+{
+	static KtPlan plan = {
+		"SELECT sid, task_sid FROM kin_tr.reservations"
+		" WHERE worker_sid = $1 AND is_open AND reservation_status = 'pending' ORDER BY task_sid", "s"
+	};
+	Datum		values[] = {SidPGetDatum(worker)};
+	uint64		n = kt_spi(&plan, values, NULL);
+	KtSid	   *sids = palloc(sizeof(KtSid) * Max(n, 1));
+	KtSid	   *tasks = palloc(sizeof(KtSid) * Max(n, 1));
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		sids[i] = kt_column_sid(i, 1);
+		tasks[i] = kt_column_sid(i, 2);
+	}
+	for (uint64 i = 0; i < n; i++)
+	{
+		KtTask	   *task = kt_task_read(&tasks[i], true);
+		KtReservation *reservation = task ? kt_reservation_read(&sids[i], true) : NULL;
+
+		if (reservation != NULL && reservation->status == KT_RESERVATION_PENDING)
+			end_offer(config, reservation, task, KT_RESERVATION_REJECTED, NULL, now);
+	}
+}
+
+/* What each function below starts with and ends with. */
+typedef struct Call
+{
+	KtSpi		spi;
+	KtConfig   *config;
+	TimestampTz now;
+	KtTask	   *task;
+	KtReservation *reservation;
+} Call;
+
+static void
+no_such_reservation(const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("reservation \"%s\" does not exist", name),
+			 errhint("Reservations of a finished task move to reservation_history.")));
+}
+
+/*
+ * Checks the arguments reservation text (0), workspace text and if_version
+ * bigint, and locks task and reservation, in this order.
+ */
+static void
+begin(Call *call, FunctionCallInfo fcinfo, int workspace_argument, int version_argument)
+{
+	char	   *name;
+	KtSid		sid;
+	KtReservation *seen;
+	KtSid		workspace = {{0}};
+	KtSid		task = {{0}};
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("reservation must not be null")));
+	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	if (!kt_sid_parse(name, strlen(name), &sid) || !kt_sid_is(&sid, KT_RESERVATION))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("invalid sid of a reservation: \"%s\"", name),
+				 errhint("A reservation's sid is WR and 32 hexadecimal digits.")));
+	call->now = kt_now();
+	call->config = kt_config();
+	kt_spi_begin(&call->spi);
+	seen = kt_reservation_read(&sid, false);
+	if (seen != NULL)
+	{
+		workspace = seen->workspace;
+		task = seen->task;
+	}
+	kt_spi_end(&call->spi);
+	if (kt_access(&workspace) == KT_ACCESS_NONE)
+		no_such_reservation(name);
+	kt_access_require(&workspace, KT_ACCESS_APP);
+	if (!PG_ARGISNULL(workspace_argument))
+	{
+		KtSid		named = kt_workspace_argument(PG_GETARG_TEXT_PP(workspace_argument), KT_ACCESS_APP);
+
+		if (!kt_sid_equal(&workspace, &named))
+			no_such_reservation(name);
+	}
+	kt_spi_begin(&call->spi);
+	call->task = kt_task_read(&task, true);
+	call->reservation = call->task ? kt_reservation_read(&sid, true) : NULL;
+	if (call->reservation == NULL)
+		no_such_reservation(name);
+	if (!PG_ARGISNULL(version_argument) &&
+		call->reservation->version != PG_GETARG_INT64(version_argument))
+		ereport(ERROR,
+				(errcode(KT_ERRCODE_VERSION_MISMATCH),
+				 errmsg("reservation %s is at version " INT64_FORMAT ", not " INT64_FORMAT, name,
+						call->reservation->version, PG_GETARG_INT64(version_argument)),
+				 errhint("Read it again, and decide anew.")));
+}
+
+static Datum
+end(Call *call)
+{
+	int64		version = call->reservation->version;
+
+	kt_events_flush();
+	kt_spi_end(&call->spi);
+	return Int64GetDatum(version);
+}
+
+PG_FUNCTION_INFO_V1(kin_tr_accept_reservation);
+PG_FUNCTION_INFO_V1(kin_tr_reject_reservation);
+PG_FUNCTION_INFO_V1(kin_tr_wrapup_reservation);
+PG_FUNCTION_INFO_V1(kin_tr_complete_reservation);
+
+/* accept_reservation(reservation text, workspace text, if_version bigint) -> version */
+Datum
+kin_tr_accept_reservation(PG_FUNCTION_ARGS)
+{
+	Call		call;
+	int			others;
+
+	begin(&call, fcinfo, 1, 2);
+	/*
+	 * Its time is over though nobody has said so yet: to accept it now would
+	 * depend on how busy the router is.
+	 */
+	if (call.reservation->status == KT_RESERVATION_PENDING &&
+		call.reservation->times_out_at <= call.now)
+		ereport(ERROR,
+				(errcode(KT_ERRCODE_RESERVATION_GONE),
+				 errmsg("reservation %s has timed out", kt_sid_cstring(&call.reservation->sid)),
+				 errhint("The task will be offered again.")));
+	others = call.task->offers - 1;
+	if (call.reservation->status == KT_RESERVATION_PENDING)
+	{
+		kt_task_transition(call.task, KT_TASK_ASSIGNED);
+		call.task->offers = 0;
+		call.task->expires_at = call.now + 24 * USECS_PER_HOUR;
+		kt_task_store(call.task, call.now);
+	}
+	kt_reservation_transition(call.config, call.reservation, call.task, KT_RESERVATION_ACCEPTED,
+							  NULL, call.now);
+	if (others > 0)
+		kt_reservations_end_pending(call.config, call.task, &call.reservation->sid,
+									KT_RESERVATION_RESCINDED, call.now);
+	return end(&call);
+}
+
+/*
+ * reject_reservation(reservation text, reason text, activity text, workspace
+ * text, if_version bigint) -> version; activity: where the worker moves to.
+ */
+Datum
+kin_tr_reject_reservation(PG_FUNCTION_ARGS)
+{
+	Call		call;
+	KtWorkerCard worker;
+
+	begin(&call, fcinfo, 3, 4);
+	if (call.reservation->status != KT_RESERVATION_PENDING)
+		kt_reservation_transition(call.config, call.reservation, call.task,
+								  KT_RESERVATION_REJECTED, NULL, call.now);	/* the error */
+	end_offer(call.config, call.reservation, call.task, KT_RESERVATION_REJECTED,
+			  PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1)), call.now);
+	if (!PG_ARGISNULL(2))
+	{
+		KtSid		activity = kt_config_resolve(call.config, KT_ACTIVITY,
+												 text_to_cstring(PG_GETARG_TEXT_PP(2)),
+												 &call.reservation->workspace);
+
+		if (kt_worker_read(&call.reservation->worker, true, &worker))
+			kt_worker_set_activity(call.config, &worker, &activity, call.now);
+	}
+	return end(&call);
+}
+
+/* Keys of attributes replace the task's of the same name. */
+static void
+merge_attributes(Call *call, FunctionCallInfo fcinfo, int argument)
+{
+	if (!PG_ARGISNULL(argument))
+		kt_task_merge_attributes(call->config, call->task, PG_GETARG_JSONB_P(argument), call->now);
+}
+
+/* wrapup_reservation(reservation text, attributes jsonb, workspace text, if_version bigint) */
+Datum
+kin_tr_wrapup_reservation(PG_FUNCTION_ARGS)
+{
+	Call		call;
+
+	begin(&call, fcinfo, 2, 3);
+	merge_attributes(&call, fcinfo, 1);
+	kt_reservation_transition(call.config, call.reservation, call.task, KT_RESERVATION_WRAPPING,
+							  NULL, call.now);
+	if (call.task->status == KT_TASK_ASSIGNED)
+		kt_task_wrap_up(call.config, call.task, call.now);
+	return end(&call);
+}
+
+/* complete_reservation(reservation text, attributes jsonb, workspace text, if_version bigint) */
+Datum
+kin_tr_complete_reservation(PG_FUNCTION_ARGS)
+{
+	Call		call;
+	int			open;
+
+	begin(&call, fcinfo, 2, 3);
+	merge_attributes(&call, fcinfo, 1);
+	kt_reservation_transition(call.config, call.reservation, call.task, KT_RESERVATION_COMPLETED,
+							  NULL, call.now);
+	(void) kt_reservations_of_task(&call.task->sid, &open);
+	if (open == 0)
+		kt_task_complete(call.config, call.task, "All reservations were completed", call.now);
+	return end(&call);
+}

@@ -1,0 +1,212 @@
+/*
+ * timers.c
+ *		Fires what is due: time-outs of reservations, steps and tasks.
+ *
+ * A timer is a column, wake_at of a task or times_out_at of a reservation, that
+ * says when to look at the row at the latest.  All before a mark have been
+ * looked at, so each search starts there: under an old snapshot it would else
+ * walk over every timer that has fired since.  What is created or changed moves
+ * the mark back where it must.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/timestamp.h"
+
+#include "base/spi.h"
+#include "routing/placement.h"
+#include "routing/reservation.h"
+#include "routing/router.h"
+
+#define BATCH_SIZE 64
+
+/* One that is due. */
+typedef struct Due
+{
+	KtSid		sid;
+	TimestampTz at;
+} Due;
+
+static int
+find_due(KtPlan *plan, TimestampTz mark, TimestampTz now, int limit, Due *due)
+{
+	Datum		values[] = {
+		TimestampTzGetDatum(mark), TimestampTzGetDatum(now), Int32GetDatum(limit)
+	};
+	uint64		n = kt_spi(plan, values, NULL);
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		due[i].sid = kt_column_sid(i, 1);
+		due[i].at = kt_column_int64(i, 2);
+	}
+	return (int) n;
+}
+
+/* False where somebody holds the task. */
+static bool
+fire_task(KtRouter *router, const KtSid *sid, KtTurn *turn)
+{
+	KtTask	   *task;
+
+	if (!kt_task_try_lock(sid, &task))
+		return false;
+	if (task == NULL || task->wake_at > router->pool->now ||
+		!kt_pool_may_use(router->pool, &task->workspace))
+		return true;
+	switch (kt_task_due(router->pool->config, task, router->pool->now))
+	{
+		case KT_DUE_MOVED:
+			turn->moved++;
+			break;
+		case KT_DUE_CANCELED:
+			turn->canceled++;
+			break;
+		default:
+			break;
+	}
+	return true;
+}
+
+static bool
+fire_reservation(KtRouter *router, const KtSid *sid, KtTurn *turn)
+{
+	KtReservation *reservation = kt_reservation_read(sid, false);
+	bool		fired = false;
+
+	if (reservation == NULL || !kt_pool_may_use(router->pool, &reservation->workspace))
+		return true;
+	if (!kt_reservation_time_out(router->pool->config, sid, router->pool->now, &fired))
+		return false;
+	turn->timed_out += fired;
+	return true;
+}
+
+static void
+fire(KtRouter *router, const KtSid *sid, KtTurn *turn)
+{
+	bool		done = kt_sid_is(sid, KT_TASK) ? fire_task(router, sid, turn) :
+		fire_reservation(router, sid, turn);
+
+	if (!done)
+		kt_router_retry(router, sid, true);
+}
+
+/* Fires one batch of a kind; true where there may be more. */
+static bool
+fire_batch(KtRouter *router, KtPlan *plan, TimestampTz *mark, KtTurn *turn, int limit)
+{
+	Due			due[BATCH_SIZE];
+	TimestampTz now = router->pool->now;
+	int			n = find_due(plan, *mark, now, Min(limit, BATCH_SIZE), due);
+
+	for (int i = 0; i < n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		fire(router, &due[i].sid, turn);
+	}
+	kt_events_flush();
+	if (n < Min(limit, BATCH_SIZE))
+	{
+		*mark = now;
+		return false;
+	}
+	/*
+	 * Those at the very moment of the last are found once more: the ones that
+	 * fired no longer have it, unless a whole batch could not be locked.
+	 */
+	*mark = due[0].at == due[n - 1].at ? due[n - 1].at + 1 : due[n - 1].at;
+	return true;
+}
+
+static void
+fire_retries(KtRouter *router, KtTurn *turn)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	int			n = router->nretries;
+	KtSid	   *due = MemoryContextAlloc(router->scratch, sizeof(KtSid) * Max(n, 1));
+	int			ndue = 0;
+
+	for (int i = 0; i < n; i++)
+		if (router->retries[i].timer && router->retries[i].at <= now)
+			due[ndue++] = router->retries[i].sid;
+	for (int i = 0; i < ndue; i++)
+	{
+		bool		done = kt_sid_is(&due[i], KT_TASK) ? fire_task(router, &due[i], turn) :
+			fire_reservation(router, &due[i], turn);
+
+		if (done)
+			kt_router_forget_retry(router, &due[i], true);
+		else
+			kt_router_retry(router, &due[i], true);
+	}
+	kt_events_flush();
+}
+
+void
+kt_timers_fire(KtRouter *router, const KtTransactions *transactions, KtTurn *turn, int max_actions)
+{
+	static KtPlan tasks = {
+		"SELECT sid, wake_at FROM kin_tr.tasks"
+		" WHERE wake_at >= $1 AND wake_at <= $2 ORDER BY wake_at LIMIT $3", "zzi"
+	};
+	static KtPlan reservations = {
+		"SELECT sid, times_out_at FROM kin_tr.reservations"
+		" WHERE times_out_at >= $1 AND times_out_at <= $2 ORDER BY times_out_at LIMIT $3", "zzi"
+	};
+	MemoryContext old = CurrentMemoryContext;
+	bool		more = true;
+
+	while (more)
+	{
+		int			left = max_actions - turn->timed_out - turn->moved - turn->canceled;
+		KtSpi		spi;
+
+		if (left <= 0)
+		{
+			turn->more = true;
+			return;
+		}
+		CHECK_FOR_INTERRUPTS();
+		transactions->begin();
+		kt_spi_begin(&spi);
+		fire_retries(router, turn);
+		/* A reservation that times out puts its task back before its own timer is due. */
+		more = fire_batch(router, &reservations, &router->reservations_mark, turn, left);
+		more = fire_batch(router, &tasks, &router->tasks_mark, turn, left) || more;
+		kt_spi_end(&spi);
+		transactions->commit();
+		MemoryContextSwitchTo(old);
+	}
+}
+
+static TimestampTz
+first_after(KtPlan *plan, TimestampTz mark)
+{
+	Datum		values[] = {TimestampTzGetDatum(mark)};
+
+	return kt_spi(plan, values, NULL) > 0 ? kt_column_int64(0, 1) : KT_NEVER;
+}
+
+TimestampTz
+kt_timers_next(KtRouter *router)
+{
+	static KtPlan tasks = {
+		"SELECT wake_at FROM kin_tr.tasks WHERE wake_at >= $1 ORDER BY wake_at LIMIT 1", "z"
+	};
+	static KtPlan reservations = {
+		"SELECT times_out_at FROM kin_tr.reservations WHERE times_out_at >= $1"
+		" ORDER BY times_out_at LIMIT 1", "z"
+	};
+	HASH_SEQ_STATUS scan;
+	KtSpace    *space;
+	TimestampTz next;
+
+	next = Min(first_after(&tasks, router->tasks_mark),
+			   first_after(&reservations, router->reservations_mark));
+	hash_seq_init(&scan, router->pool->spaces);
+	while ((space = hash_seq_search(&scan)) != NULL)
+		if (space->ntimed > 0)
+			next = Min(next, (router->minute + 1) * USECS_PER_MINUTE);
+	return next;
+}

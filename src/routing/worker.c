@@ -1,0 +1,172 @@
+/*
+ * worker.c
+ *		A worker: what others need of its row, and its change of activity.
+ *
+ * A worker's row is not written when it gets a task: the router counts that in
+ * its memory, and it follows from the reservations.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "base/clock.h"
+#include "base/errors.h"
+#include "base/spi.h"
+#include "routing/access.h"
+#include "routing/reservation.h"
+#include "routing/worker.h"
+
+PG_FUNCTION_INFO_V1(kin_tr_update_worker_activity);
+
+#define COLUMNS \
+	"sid, workspace_sid, version, friendly_name, activity_sid, date_status_changed, document"
+
+static bool
+read_card(KtPlan *plan, const KtSid *sid, KtWorkerCard *card)
+{
+	Datum		values[] = {SidPGetDatum(sid)};
+
+	if (kt_spi(plan, values, NULL) == 0)
+		return false;
+	card->sid = kt_column_sid(0, 1);
+	card->workspace = kt_column_sid(0, 2);
+	card->version = kt_column_int64(0, 3);
+	card->friendly_name = kt_column_cstring(0, 4);
+	card->activity = kt_column_sid(0, 5);
+	card->date_status_changed = kt_column_int64(0, 6);
+	card->document = kt_column_int64(0, 7);
+	return true;
+}
+
+bool
+kt_worker_read(const KtSid *sid, bool lock, KtWorkerCard *card)
+{
+	static KtPlan read = {"SELECT " COLUMNS " FROM kin_tr.workers WHERE sid = $1", "s"};
+	static KtPlan read_and_lock = {
+		"SELECT " COLUMNS " FROM kin_tr.workers WHERE sid = $1 FOR NO KEY UPDATE", "s"
+	};
+
+	return read_card(lock ? &read_and_lock : &read, sid, card);
+}
+
+bool
+kt_worker_try_share(const KtSid *sid, KtWorkerCard *card)
+{
+	static KtPlan share = {
+		"SELECT " COLUMNS " FROM kin_tr.workers WHERE sid = $1 FOR SHARE SKIP LOCKED", "s"
+	};
+
+	return read_card(&share, sid, card);
+}
+
+void
+kt_worker_data(KtConfig *config, const KtWorkerCard *card, KtData *data)
+{
+	const KtActivity *activity = kt_config_activity(config, &card->activity);
+
+	kt_data_string(data, "worker_name", card->friendly_name);
+	kt_data_sid(data, "worker_activity_sid", &card->activity);
+	if (activity != NULL)
+		kt_data_string(data, "worker_activity_name", activity->friendly_name);
+	kt_data_integer(data, "worker_version", card->version);
+}
+
+void
+kt_worker_set_activity(KtConfig *config, KtWorkerCard *card, const KtSid *activity, TimestampTz now)
+{
+	static KtPlan update = {
+		"UPDATE kin_tr.workers SET activity_sid = $2, date_status_changed = $3, date_updated = $3,"
+		" version = $4 WHERE sid = $1", "sszI"
+	};
+	const KtActivity *previous = kt_config_activity(config, &card->activity);
+	int64		ms = Max(now - card->date_status_changed, 0) / 1000;
+	KtEvent		event = {"worker.activity.update"};
+	KtData		data;
+	Datum		values[4];
+
+	if (kt_sid_equal(&card->activity, activity))
+		return;
+	card->activity = *activity;
+	card->date_status_changed = now;
+	card->version++;
+	values[0] = SidPGetDatum(&card->sid);
+	values[1] = SidPGetDatum(activity);
+	values[2] = TimestampTzGetDatum(now);
+	values[3] = Int64GetDatum(card->version);
+	kt_spi(&update, values, NULL);
+
+	kt_data_begin(&data);
+	kt_worker_data(config, card, &data);
+	kt_data_integer(&data, "worker_time_in_previous_activity", ms / 1000);
+	kt_data_integer(&data, "worker_time_in_previous_activity_ms", ms);
+	if (previous != NULL)
+	{
+		kt_data_sid(&data, "worker_previous_activity_sid", &previous->sid);
+		kt_data_string(&data, "worker_previous_activity_name", previous->friendly_name);
+	}
+	event.id = kt_event_id();
+	event.date = now;
+	event.workspace = card->workspace;
+	event.resource = event.worker = card->sid;
+	event.worker_document = card->document;
+	event.data = kt_data_end(&data);
+	kt_event_add(&event);
+}
+
+static void
+check_version(const KtWorkerCard *card, int64 if_version)
+{
+	if (card->version != if_version)
+		ereport(ERROR,
+				(errcode(KT_ERRCODE_VERSION_MISMATCH),
+				 errmsg("worker %s is at version " INT64_FORMAT ", not " INT64_FORMAT,
+						kt_sid_cstring(&card->sid), card->version, if_version),
+				 errhint("Read it again, and decide anew.")));
+}
+
+/*
+ * update_worker_activity(worker text, activity text, reject_pending_reservations
+ * boolean, workspace text, if_version bigint) -> version
+ */
+Datum
+kin_tr_update_worker_activity(PG_FUNCTION_ARGS)
+{
+	KtSid		workspace = kt_workspace_argument(PG_ARGISNULL(3) ? NULL : PG_GETARG_TEXT_PP(3),
+												  KT_ACCESS_APP);
+	bool		reject = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
+	TimestampTz now = kt_now();
+	KtConfig   *config = kt_config();
+	KtWorkerCard card;
+	KtSid		worker;
+	KtSid		activity;
+	KtSpi		spi;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("worker and activity must not be null")));
+	kt_spi_begin(&spi);
+	worker = kt_config_resolve(config, KT_WORKER, text_to_cstring(PG_GETARG_TEXT_PP(0)), &workspace);
+	activity = kt_config_resolve(config, KT_ACTIVITY, text_to_cstring(PG_GETARG_TEXT_PP(1)),
+								 &workspace);
+	if (reject && kt_config_activity(config, &activity)->available)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("pending reservations can only be rejected by moving to an unavailable activity"),
+				 errdetail("Activity \"%s\" is available.",
+						   kt_config_activity(config, &activity)->friendly_name)));
+	/* Reservations and their tasks are locked before the worker. */
+	if (reject)
+		kt_reservations_reject_of_worker(config, &worker, now);
+	if (!kt_worker_read(&worker, true, &card))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("worker %s does not exist", kt_sid_cstring(&worker))));
+	if (!PG_ARGISNULL(4))
+		check_version(&card, PG_GETARG_INT64(4));
+	kt_worker_set_activity(config, &card, &activity, now);
+	kt_events_flush();
+	kt_spi_end(&spi);
+	PG_RETURN_INT64(card.version);
+}

@@ -1,0 +1,44 @@
+/*
+ * worker.h
+ *		A worker: what others need of its row, and its change of activity.
+ */
+#ifndef KIN_TR_ROUTING_WORKER_H
+#define KIN_TR_ROUTING_WORKER_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+
+#include "base/sid.h"
+#include "events/event.h"
+#include "routing/config.h"
+
+/* What events and reservations tell of a worker. */
+typedef struct KtWorkerCard
+{
+	KtSid		sid;
+	KtSid		workspace;
+	int64		version;
+	const char *friendly_name;
+	KtSid		activity;
+	TimestampTz date_status_changed;
+	int64		document;		/* event that holds its attributes */
+} KtWorkerCard;
+
+/* False where there is no such worker.  lock: FOR NO KEY UPDATE. */
+extern bool kt_worker_read(const KtSid *sid, bool lock, KtWorkerCard *card);
+
+/* The router's look before it reserves: FOR SHARE, and false where it would wait. */
+extern bool kt_worker_try_share(const KtSid *sid, KtWorkerCard *card);
+
+/* Fills in an event what it tells of a worker. */
+extern void kt_worker_data(KtConfig *config, const KtWorkerCard *card, KtData *data);
+
+/*
+ * Moves a locked worker to an activity and adds the event; nothing where it is
+ * there already.  Its pending reservations stay.
+ */
+extern void kt_worker_set_activity(KtConfig *config, KtWorkerCard *card, const KtSid *activity,
+								   TimestampTz now);
+
+#endif							/* KIN_TR_ROUTING_WORKER_H */

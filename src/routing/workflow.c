@@ -1,0 +1,449 @@
+/*
+ * workflow.c
+ *		A workflow's configuration: Twilio's JSON, checked and compiled.
+ *
+ * The compiler goes on after a fault, so that validate_workflow() shows all of
+ * them at once.  Keys that Twilio does not know are kept and not looked at.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/numeric.h"
+
+#include "base/errors.h"
+#include "base/spi.h"
+#include "routing/access.h"
+#include "routing/config.h"
+#include "routing/workflow.h"
+
+PG_FUNCTION_INFO_V1(kin_tr_validate_workflow);
+PG_FUNCTION_INFO_V1(kin_tr_normalize_workflow);
+
+#define MAX_TIMEOUT 1209600		/* a task's longest TTL: two weeks */
+#define MAX_CONFIGURATION_SIZE 1038576	/* Twilio's limit */
+
+typedef struct Compiler
+{
+	KtQueueLookup lookup;
+	void	   *context;
+	List	  **faults;
+} Compiler;
+
+static void *
+allocate(void *context, size_t size)
+{
+	return MemoryContextAlloc((MemoryContext) context, size);
+}
+
+static void
+fault(Compiler *compiler, const char *place, int position, const char *hint, const char *format,...)
+			pg_attribute_printf(5, 6);
+
+static void
+fault(Compiler *compiler, const char *place, int position, const char *hint, const char *format,...)
+{
+	KtWorkflowFault *result = palloc0(sizeof(KtWorkflowFault));
+	StringInfoData message;
+
+	initStringInfo(&message);
+	for (;;)
+	{
+		va_list		args;
+		int			needed;
+
+		va_start(args, format);
+		needed = appendStringInfoVA(&message, format, args);
+		va_end(args);
+		if (needed == 0)
+			break;
+		enlargeStringInfo(&message, needed);
+	}
+	result->place = pstrdup(place);
+	result->message = message.data;
+	result->hint = hint && hint[0] ? pstrdup(hint) : NULL;
+	result->position = position;
+	*compiler->faults = lappend(*compiler->faults, result);
+}
+
+/* The value under a key of an object; NULL where it is absent or null. */
+static JsonbValue *
+member(JsonbContainer *object, const char *key)
+{
+	JsonbValue *value = getKeyJsonValueFromContainer(object, key, strlen(key), NULL);
+
+	return value != NULL && value->type != jbvNull ? value : NULL;
+}
+
+static char *
+string_member(Compiler *compiler, JsonbContainer *object, const char *place, const char *key)
+{
+	JsonbValue *value = member(object, key);
+
+	if (value == NULL)
+		return NULL;
+	if (value->type != jbvString)
+	{
+		fault(compiler, psprintf("%s.%s", place, key), 0, NULL, "%s must be a string", key);
+		return NULL;
+	}
+	return pnstrdup(value->val.string.val, value->val.string.len);
+}
+
+/* A whole number, bare or in quotes, as Twilio's own examples have both. */
+static bool
+integer_member(Compiler *compiler, JsonbContainer *object, const char *place, const char *key,
+			   int32 least, int32 most, int32 *result)
+{
+	JsonbValue *value = member(object, key);
+	KtValue		number = {KT_VALUE_NULL};
+
+	if (value == NULL)
+		return false;
+	if (value->type == jbvNumeric)
+	{
+		char	   *text = DatumGetCString(DirectFunctionCall1(numeric_out,
+															   NumericGetDatum(value->val.numeric)));
+
+		(void) kt_value_number(text, strlen(text), &number);
+	}
+	else if (value->type == jbvString)
+		(void) kt_value_number(value->val.string.val, value->val.string.len, &number);
+	if (number.kind != KT_VALUE_INTEGER || number.integer < least || number.integer > most)
+	{
+		fault(compiler, psprintf("%s.%s", place, key), 0, NULL,
+			  "%s must be a whole number from %d to %d", key, least, most);
+		return false;
+	}
+	*result = (int32) number.integer;
+	return true;
+}
+
+static void
+expression_fault(Compiler *compiler, const char *place, const char *key, const KtExprError *error)
+{
+	fault(compiler, psprintf("%s.%s", place, key), error->position + 1, error->hint,
+		  "%s", error->message);
+}
+
+static const KtExpr *
+expression_member(Compiler *compiler, JsonbContainer *object, const char *place, const char *key,
+				  KtExprPlace kind)
+{
+	char	   *text = string_member(compiler, object, place, key);
+	KtExprError error;
+	const KtExpr *result;
+
+	if (text == NULL)
+		return NULL;
+	result = kt_expr_compile(text, strlen(text), kind, allocate, CurrentMemoryContext, &error);
+	if (result == NULL)
+		expression_fault(compiler, place, key, &error);
+	return result;
+}
+
+static void
+compile_known_worker(Compiler *compiler, JsonbContainer *object, const char *place, KtTarget *target)
+{
+	char	   *by_sid = string_member(compiler, object, place, "known_worker_sid");
+	char	   *by_name = string_member(compiler, object, place, "known_worker_friendly_name");
+	char	   *text = by_sid ? by_sid : by_name;
+	KtExprError error;
+
+	if (by_sid && by_name)
+		fault(compiler, place, 0, "Keep one of the two.",
+			  "known_worker_sid and known_worker_friendly_name exclude each other");
+	if (text == NULL)
+		return;
+	target->known_by_name = by_sid == NULL;
+	target->known_worker = kt_reference_compile(text, strlen(text), allocate,
+												CurrentMemoryContext, &error);
+	if (target->known_worker == NULL)
+		expression_fault(compiler, place,
+						 by_sid ? "known_worker_sid" : "known_worker_friendly_name", &error);
+}
+
+static void
+compile_queue(Compiler *compiler, JsonbContainer *object, const char *place, KtTarget *target,
+			  const KtTarget *inherited)
+{
+	char	   *queue = string_member(compiler, object, place, "queue");
+	char	   *where = psprintf("%s.queue", place);
+
+	if (queue == NULL)
+	{
+		if (inherited != NULL)
+			target->queue = inherited->queue;
+		else if (member(object, "queue") == NULL)
+			fault(compiler, where, 0, "Later targets of a filter inherit the queue of the one before.",
+				  "the first target needs a queue");
+	}
+	else if (compiler->lookup != NULL &&
+			 !compiler->lookup(compiler->context, queue, &target->queue))
+		fault(compiler, where, 0, "Create the queue first, with create_task_queue().",
+			  "task queue \"%s\" does not exist", queue);
+}
+
+/* inherited: the target before, or NULL for a filter's first. */
+static void
+compile_target(Compiler *compiler, JsonbValue *value, const char *place, KtTarget *target,
+			   const KtTarget *inherited)
+{
+	JsonbContainer *object;
+	char	   *order_by;
+
+	memset(target, 0, sizeof(KtTarget));
+	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
+	{
+		fault(compiler, place, 0, NULL, "a target must be an object");
+		return;
+	}
+	object = value->val.binary.data;
+	compile_queue(compiler, object, place, target, inherited);
+	target->has_priority = integer_member(compiler, object, place, "priority", 0, INT_MAX,
+										  &target->priority);
+	(void) integer_member(compiler, object, place, "timeout", 1, MAX_TIMEOUT, &target->timeout);
+	target->expression = expression_member(compiler, object, place, "expression", KT_PLACE_TARGET);
+	target->skip_if = expression_member(compiler, object, place, "skip_if", KT_PLACE_SKIP_IF);
+	order_by = string_member(compiler, object, place, "order_by");
+	if (order_by != NULL)
+	{
+		KtExprError error;
+
+		target->order_by = kt_order_compile(order_by, strlen(order_by), allocate,
+											CurrentMemoryContext, &error);
+		if (target->order_by == NULL)
+			expression_fault(compiler, place, "order_by", &error);
+	}
+	compile_known_worker(compiler, object, place, target);
+}
+
+static void
+compile_filter(Compiler *compiler, JsonbValue *value, const char *place, KtFilter *filter)
+{
+	JsonbContainer *object;
+	JsonbValue *targets;
+
+	memset(filter, 0, sizeof(KtFilter));
+	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
+	{
+		fault(compiler, place, 0, NULL, "a filter must be an object");
+		return;
+	}
+	object = value->val.binary.data;
+	filter->friendly_name = string_member(compiler, object, place, "filter_friendly_name");
+	if (filter->friendly_name == NULL)
+		filter->friendly_name = string_member(compiler, object, place, "friendly_name");
+	filter->expression = expression_member(compiler, object, place, "expression", KT_PLACE_FILTER);
+	if (member(object, "expression") == NULL)
+		fault(compiler, psprintf("%s.expression", place), 0,
+			  "Write \"1==1\" for a filter that every task fits.", "a filter needs an expression");
+	targets = member(object, "targets");
+	if (targets == NULL || targets->type != jbvBinary ||
+		!JsonContainerIsArray(targets->val.binary.data) ||
+		JsonContainerSize(targets->val.binary.data) == 0)
+	{
+		fault(compiler, psprintf("%s.targets", place), 0, NULL,
+			  "a filter needs an array of at least one target");
+		return;
+	}
+	filter->ntargets = JsonContainerSize(targets->val.binary.data);
+	filter->targets = palloc0(sizeof(KtTarget) * filter->ntargets);
+	for (int i = 0; i < filter->ntargets; i++)
+		compile_target(compiler, getIthJsonbValueFromContainer(targets->val.binary.data, i),
+					   psprintf("%s.targets[%d]", place, i), &filter->targets[i],
+					   i > 0 ? &filter->targets[i - 1] : NULL);
+}
+
+static void
+compile_filters(Compiler *compiler, JsonbValue *filters, KtWorkflowConfiguration *result)
+{
+	if (filters->type != jbvBinary || !JsonContainerIsArray(filters->val.binary.data))
+	{
+		fault(compiler, "task_routing.filters", 0, NULL, "filters must be an array");
+		return;
+	}
+	result->nfilters = JsonContainerSize(filters->val.binary.data);
+	result->filters = palloc0(sizeof(KtFilter) * Max(result->nfilters, 1));
+	for (int i = 0; i < result->nfilters; i++)
+		compile_filter(compiler, getIthJsonbValueFromContainer(filters->val.binary.data, i),
+					   psprintf("task_routing.filters[%d]", i), &result->filters[i]);
+}
+
+KtWorkflowConfiguration *
+kt_workflow_compile(Jsonb *configuration, KtQueueLookup lookup, void *context, List **faults)
+{
+	KtWorkflowConfiguration *result = palloc0(sizeof(KtWorkflowConfiguration));
+	Compiler	compiler = {lookup, context, faults};
+	JsonbValue *routing = NULL;
+	JsonbValue *filters;
+	JsonbValue *default_filter;
+
+	if (JB_ROOT_IS_OBJECT(configuration))
+		routing = member(&configuration->root, "task_routing");
+	if (routing == NULL || routing->type != jbvBinary ||
+		!JsonContainerIsObject(routing->val.binary.data))
+	{
+		fault(&compiler, "task_routing", 0,
+			  "Write {\"task_routing\": {\"filters\": [...], \"default_filter\": {...}}}.",
+			  "a configuration is an object with the key task_routing");
+		return result;
+	}
+	filters = member(routing->val.binary.data, "filters");
+	if (filters != NULL)
+		compile_filters(&compiler, filters, result);
+	default_filter = member(routing->val.binary.data, "default_filter");
+	if (default_filter != NULL)
+	{
+		result->default_target = palloc(sizeof(KtTarget));
+		compile_target(&compiler, default_filter, "task_routing.default_filter",
+					   result->default_target, NULL);
+		/* Twilio's default_filter has no timeout. */
+		result->default_target->timeout = 0;
+	}
+	if (result->nfilters == 0 && default_filter == NULL && *faults == NIL)
+		fault(&compiler, "task_routing", 0, NULL,
+			  "a configuration needs a filter or a default_filter");
+	return result;
+}
+
+/* The faults of a configuration whose queues are a workspace's. */
+static List *
+faults_in_workspace(Jsonb *configuration, KtSid *workspace)
+{
+	MemoryContext context = CurrentMemoryContext;
+	MemoryContext spi_context;
+	List	   *faults = NIL;
+	KtSpi		spi;
+
+	kt_spi_begin(&spi);
+	spi_context = MemoryContextSwitchTo(context);
+	(void) kt_workflow_compile(configuration, kt_queue_lookup, workspace, &faults);
+	MemoryContextSwitchTo(spi_context);
+	kt_spi_end(&spi);
+	return faults;
+}
+
+/*
+ * validate_workflow(configuration jsonb, workspace text)
+ * -> setof (place text, message text, hint text, "position" integer)
+ *
+ * Without a workspace that can be told, the names of queues are not checked.
+ */
+Datum
+kin_tr_validate_workflow(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	KtSid		workspace;
+	List	   *faults = NIL;
+	ListCell   *cell;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("configuration must not be null")));
+	if (kt_workspace_for_reading(PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1), &workspace))
+		faults = faults_in_workspace(PG_GETARG_JSONB_P(0), &workspace);
+	else
+		(void) kt_workflow_compile(PG_GETARG_JSONB_P(0), NULL, NULL, &faults);
+	foreach(cell, faults)
+	{
+		KtWorkflowFault *each = lfirst(cell);
+		Datum		values[4] = {kt_text_datum(each->place), kt_text_datum(each->message)};
+		bool		nulls[4] = {false, false, each->hint == NULL, each->position == 0};
+
+		if (each->hint)
+			values[2] = kt_text_datum(each->hint);
+		values[3] = Int32GetDatum(each->position);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+static void
+report_faults(List *faults)
+{
+	KtWorkflowFault *first = linitial(faults);
+	StringInfoData detail;
+	ListCell   *cell;
+
+	initStringInfo(&detail);
+	foreach(cell, faults)
+	{
+		KtWorkflowFault *each = lfirst(cell);
+
+		if (foreach_current_index(cell) >= 20)
+		{
+			appendStringInfo(&detail, "\n... and %d more", list_length(faults) - 20);
+			break;
+		}
+		appendStringInfo(&detail, "%s%s: %s", detail.len > 0 ? "\n" : "", each->place, each->message);
+		if (each->position > 0)
+			appendStringInfo(&detail, " (at character %d)", each->position);
+	}
+	ereport(ERROR,
+			(errcode(KT_ERRCODE_INVALID_WORKFLOW),
+			 errmsg("invalid workflow configuration at %s: %s", first->place, first->message),
+			 errdetail_internal("%s", detail.data),
+			 first->hint ? errhint("%s", first->hint) : 0));
+}
+
+/*
+ * Copies a configuration with the names of its queues replaced by their sids,
+ * so that renaming a queue breaks no workflow.
+ */
+static Jsonb *
+with_queue_sids(Jsonb *configuration, KtSid *workspace)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(&configuration->root);
+	JsonbParseState *state = NULL;
+	JsonbValue *result = NULL;
+	JsonbIteratorToken token;
+	JsonbValue	value;
+	bool		after_queue = false;
+
+	while ((token = JsonbIteratorNext(&iterator, &value, false)) != WJB_DONE)
+	{
+		KtSid		sid;
+
+		if (token == WJB_VALUE && after_queue && value.type == jbvString &&
+			kt_queue_lookup(workspace, pnstrdup(value.val.string.val, value.val.string.len), &sid))
+		{
+			value.val.string.val = kt_sid_cstring(&sid);
+			value.val.string.len = KT_SID_LENGTH;
+		}
+		after_queue = token == WJB_KEY && value.val.string.len == strlen("queue") &&
+			memcmp(value.val.string.val, "queue", strlen("queue")) == 0;
+		result = pushJsonbValue(&state, token, token < WJB_BEGIN_ARRAY ? &value : NULL);
+	}
+	return JsonbValueToJsonb(result);
+}
+
+/* _normalize_workflow(configuration jsonb, workspace sid): checked, and with sids. */
+Datum
+kin_tr_normalize_workflow(PG_FUNCTION_ARGS)
+{
+	Jsonb	   *configuration = PG_GETARG_JSONB_P(0);
+	KtSid	   *workspace = PG_GETARG_SID_P(1);
+	Jsonb	   *result;
+	List	   *faults;
+	KtSpi		spi;
+
+	if (VARSIZE(configuration) > MAX_CONFIGURATION_SIZE)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("workflow configuration is too large: %u bytes as jsonb",
+						(unsigned) VARSIZE(configuration)),
+				 errdetail("The limit is %d bytes.", MAX_CONFIGURATION_SIZE)));
+	faults = faults_in_workspace(configuration, workspace);
+	if (faults != NIL)
+		report_faults(faults);
+	kt_spi_begin(&spi);
+	result = with_queue_sids(configuration, workspace);
+	result = (Jsonb *) SPI_datumTransfer(JsonbPGetDatum(result), false, -1);
+	kt_spi_end(&spi);
+	PG_RETURN_JSONB_P(result);
+}

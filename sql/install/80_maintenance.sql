@@ -66,3 +66,8 @@ BEGIN
              ORDER BY t.finished_at LIMIT max FOR UPDATE SKIP LOCKED) s;
     RETURN CASE WHEN tasks IS NULL THEN 0 ELSE kin_tr._move_tasks(tasks) END;
 END $$;
+
+CREATE FUNCTION kin_tr._maintain_a_little() RETURNS integer
+    LANGUAGE sql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
+    SELECT kin_tr._move_finished(1000)
+$$;

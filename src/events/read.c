@@ -83,9 +83,3 @@ kin_tr_event_data(PG_FUNCTION_ARGS)
 {
 	return (Datum) 0;
 }
-PG_FUNCTION_INFO_V1(kin_tr_ring);
-Datum
-kin_tr_ring(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_INT32(0);
-}

@@ -1,0 +1,23 @@
+/*
+ * bell.h
+ *		NOTIFY: who is told that something happened.
+ */
+#ifndef KIN_TR_EVENTS_BELL_H
+#define KIN_TR_EVENTS_BELL_H
+
+#include "postgres.h"
+
+#include "events/cursor.h"
+
+/*
+ * NOTIFYs of all events that *cursor has not seen, which then has; in the
+ * transaction that is open.  Returns their number.  The cursor is in the
+ * current memory context.
+ */
+extern int	kt_bell_ring(KtCursor *cursor);
+
+/* Up to where it has been rung in this database; stored when something was. */
+extern KtCursor kt_bell_load(void);
+extern void kt_bell_store(const KtCursor *cursor);
+
+#endif							/* KIN_TR_EVENTS_BELL_H */

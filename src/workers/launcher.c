@@ -1,0 +1,329 @@
+/*
+ * launcher.c
+ *		Keeps the right workers running in the right databases.
+ *
+ * It compares what should run with what runs, and so needs to have seen
+ * nothing happen: at start, when CREATE EXTENSION commits, when a worker ends,
+ * and on a slow timer.  Whether a database has the extension can only be seen
+ * from inside, so a scout goes in, looks, and ends.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_database.h"
+#include "libpq/pqsignal.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "base/compat.h"
+#include "base/guc.h"
+#include "base/spi.h"
+#include "workers/loop.h"
+#include "workers/slots.h"
+#include "workers/workers.h"
+
+#define LIBRARY "kin_tr"
+
+/* A worker that ends soon after its start is started again with ever more delay. */
+#define SHORT_LIFE		(5 * USECS_PER_SEC)
+#define FIRST_DELAY		(1 * USECS_PER_SEC)
+#define LAST_DELAY		(60 * USECS_PER_SEC)
+
+static const char *const kind_names[] = {"router", "relay", "scout"};
+
+/* One that should run or runs; private to the launcher, handle and all. */
+typedef struct Employee
+{
+	struct
+	{
+		Oid			database;
+		int			kind;
+	}			key;			/* hash key */
+	BackgroundWorkerHandle *handle; /* NULL: not started */
+	TimestampTz started_at;
+	TimestampTz not_before;
+	int64		delay;
+	bool		wanted;
+} Employee;
+
+typedef struct DatabaseSeen
+{
+	Oid			oid;
+	bool		scouted;		/* since the last look at all */
+} DatabaseSeen;
+
+static HTAB *employees = NULL;
+static HTAB *scouted = NULL;
+static TimestampTz scouts_sent_at = 0;
+
+extern PGDLLEXPORT void kin_tr_launcher_main(Datum arg);
+extern PGDLLEXPORT void kin_tr_worker_main(Datum arg);
+
+/* Databases that may be connected to, in the current context. */
+static List *
+list_databases(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+	List	   *result = NIL;
+	Relation	relation;
+	TableScanDesc scan;
+	HeapTuple	tuple;
+
+	StartTransactionCommand();
+	(void) GetTransactionSnapshot();
+	relation = table_open(DatabaseRelationId, AccessShareLock);
+	scan = table_beginscan_catalog(relation, 0, NULL);
+	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+	{
+		Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
+
+		if (database->datallowconn && !database->datistemplate)
+		{
+			MemoryContext old = MemoryContextSwitchTo(context);
+
+			result = lappend_oid(result, database->oid);
+			MemoryContextSwitchTo(old);
+		}
+	}
+	table_endscan(scan);
+	table_close(relation, AccessShareLock);
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(context);
+	return result;
+}
+
+static Employee *
+employee(Oid database, KtWorkerKind kind)
+{
+	Employee	key;
+	Employee   *found;
+	bool		exists;
+
+	memset(&key, 0, sizeof(key));
+	key.key.database = database;
+	key.key.kind = kind;
+	found = hash_search(employees, &key.key, HASH_ENTER, &exists);
+	if (!exists)
+		memset((char *) found + sizeof(found->key), 0, sizeof(Employee) - sizeof(found->key));
+	return found;
+}
+
+/* Was it ended?  Then it is free to be started again, perhaps later. */
+static void
+note_end(Employee *worker)
+{
+	pid_t		pid;
+
+	if (worker->handle == NULL || GetBackgroundWorkerPid(worker->handle, &pid) != BGWH_STOPPED)
+		return;
+	pfree(worker->handle);
+	worker->handle = NULL;
+	if (worker->key.kind == KT_WORKER_SCOUT)
+		return;
+	if (GetCurrentTimestamp() - worker->started_at > SHORT_LIFE)
+		worker->delay = 0;
+	worker->not_before = GetCurrentTimestamp() + worker->delay;
+	worker->delay = Min(Max(worker->delay * 2, FIRST_DELAY), LAST_DELAY);
+}
+
+static bool
+start(Employee *worker)
+{
+	BackgroundWorker bgw;
+
+	memset(&bgw, 0, sizeof(bgw));
+	bgw.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	bgw.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	bgw.bgw_restart_time = BGW_NEVER_RESTART;
+	bgw.bgw_notify_pid = MyProcPid;
+	bgw.bgw_main_arg = ObjectIdGetDatum(worker->key.database);
+	snprintf(bgw.bgw_library_name, BGW_MAXLEN, LIBRARY);
+	snprintf(bgw.bgw_function_name, BGW_MAXLEN, "kin_tr_worker_main");
+	snprintf(bgw.bgw_type, BGW_MAXLEN, "kin_tr %s", kind_names[worker->key.kind]);
+	snprintf(bgw.bgw_name, BGW_MAXLEN, "kin_tr %s: database %u", kind_names[worker->key.kind],
+			 worker->key.database);
+	memcpy(bgw.bgw_extra, &worker->key.kind, sizeof(worker->key.kind));
+	worker->started_at = GetCurrentTimestamp();
+	return RegisterDynamicBackgroundWorker(&bgw, &worker->handle);
+}
+
+/* What should run, from what databases there are and what scouts have told. */
+static void
+decide(List *databases)
+{
+	HASH_SEQ_STATUS scan;
+	Employee   *worker;
+	ListCell   *cell;
+	Oid			with_extension[KT_MAX_DATABASES];
+	int			n = kt_slots_databases(with_extension, KT_MAX_DATABASES);
+	bool		send_scouts = GetCurrentTimestamp() - scouts_sent_at >
+		kt_launcher_interval * USECS_PER_SEC;
+
+	hash_seq_init(&scan, employees);
+	while ((worker = hash_seq_search(&scan)) != NULL)
+		worker->wanted = worker->key.kind == KT_WORKER_SCOUT && worker->handle != NULL;
+	foreach(cell, databases)
+	{
+		Oid			oid = lfirst_oid(cell);
+		bool		has_extension = false;
+		bool		seen;
+
+		for (int i = 0; i < n; i++)
+			has_extension = has_extension || with_extension[i] == oid;
+		hash_search(scouted, &oid, HASH_ENTER, &seen);
+		if (!kt_background_workers || kt_slots_is_held(oid))
+			continue;
+		if (has_extension)
+		{
+			employee(oid, KT_WORKER_ROUTER)->wanted = true;
+			employee(oid, KT_WORKER_RELAY)->wanted = true;
+		}
+		else if (send_scouts || !seen)
+			employee(oid, KT_WORKER_SCOUT)->wanted = true;
+	}
+	if (send_scouts)
+		scouts_sent_at = GetCurrentTimestamp();
+}
+
+/* Makes it so.  Returns in how many ms there is more to do. */
+static long
+carry_out(void)
+{
+	static bool complained = false;
+	HASH_SEQ_STATUS scan;
+	Employee   *worker;
+	TimestampTz now = GetCurrentTimestamp();
+	long		wait = kt_launcher_interval * 1000L;
+	int			missing = 0;
+
+	hash_seq_init(&scan, employees);
+	while ((worker = hash_seq_search(&scan)) != NULL)
+	{
+		note_end(worker);
+		if (!worker->wanted && worker->handle != NULL)
+			TerminateBackgroundWorker(worker->handle);
+		else if (worker->wanted && worker->handle == NULL)
+		{
+			if (worker->not_before > now)
+				wait = Min(wait, (worker->not_before - now) / 1000 + 1);
+			else if (!start(worker))
+				missing++;
+		}
+		else if (!worker->wanted && worker->handle == NULL)
+			hash_search(employees, &worker->key, HASH_REMOVE, NULL);
+	}
+	kt_slots_set_missing(missing);
+	if (missing > 0 && !complained)
+		ereport(LOG,
+				(errmsg("kin_tr: %d background workers could not be started", missing),
+				 errhint("Raise max_worker_processes.")));
+	complained = missing > 0;
+	return missing > 0 ? Min(wait, 5000L) : wait;
+}
+
+void
+kin_tr_launcher_main(Datum arg)
+{
+	HASHCTL		control = {.keysize = sizeof(((Employee *) 0)->key), .entrysize = sizeof(Employee)};
+	HASHCTL		seen = {.keysize = sizeof(Oid), .entrysize = sizeof(DatabaseSeen)};
+	MemoryContext scratch;
+
+	kt_slots_enter_launcher();
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+	pgstat_report_appname("kin_tr launcher");
+	employees = hash_create("kin_tr workers", 32, &control, HASH_ELEM | HASH_BLOBS);
+	scouted = hash_create("kin_tr databases", 32, &seen, HASH_ELEM | HASH_BLOBS);
+	scratch = AllocSetContextCreate(TopMemoryContext, "kin_tr launcher", ALLOCSET_SMALL_SIZES);
+	for (;;)
+	{
+		long		wait;
+
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
+		MemoryContextSwitchTo(scratch);
+		MemoryContextReset(scratch);
+		decide(list_databases());
+		MemoryContextSwitchTo(TopMemoryContext);
+		wait = carry_out();
+		pgstat_report_activity(STATE_IDLE, NULL);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, wait,
+						 KT_WAIT_EVENT("KinTrLauncherMain"));
+		ResetLatch(MyLatch);
+	}
+}
+
+/* Looks whether this database has the extension. */
+void
+kt_scout_main(Oid database)
+{
+	bool		exists;
+
+	kt_slots_enter(database, KT_WORKER_SCOUT);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	if (kt_slots_is_held(database))
+		proc_exit(0);
+	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+	StartTransactionCommand();
+	exists = kt_extension_exists();
+	CommitTransactionCommand();
+	kt_slots_set_extension(database, exists);
+	proc_exit(0);
+}
+
+void
+kin_tr_worker_main(Datum arg)
+{
+	Oid			database = DatumGetObjectId(arg);
+	int			kind;
+
+	memcpy(&kind, MyBgworkerEntry->bgw_extra, sizeof(kind));
+	switch (kind)
+	{
+		case KT_WORKER_ROUTER:
+			kt_router_worker_main(database);
+			break;
+		case KT_WORKER_RELAY:
+			kt_relay_worker_main(database);
+			break;
+		default:
+			kt_scout_main(database);
+	}
+}
+
+void
+kt_launcher_register(void)
+{
+	BackgroundWorker bgw;
+
+	memset(&bgw, 0, sizeof(bgw));
+	bgw.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	bgw.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	bgw.bgw_restart_time = 5;
+	snprintf(bgw.bgw_library_name, BGW_MAXLEN, LIBRARY);
+	snprintf(bgw.bgw_function_name, BGW_MAXLEN, "kin_tr_launcher_main");
+	snprintf(bgw.bgw_type, BGW_MAXLEN, "kin_tr launcher");
+	snprintf(bgw.bgw_name, BGW_MAXLEN, "kin_tr launcher");
+	RegisterBackgroundWorker(&bgw);
+}

@@ -1,0 +1,215 @@
+/*
+ * loop.c
+ *		What every background worker of a database does alike.
+ *
+ * It works in short transactions, waits on its latch, and survives its errors:
+ * one error makes it forget what it knows and wait a second, then two, up to a
+ * minute, so that a fault which stays does not fill the log.  It ends, and the
+ * launcher decides what follows, when the extension is gone or its library is
+ * of another version than the database's objects.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "libpq/pqsignal.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "base/clock.h"
+#include "base/compat.h"
+#include "base/guc.h"
+#include "base/home.h"
+#include "base/spi.h"
+#include "workers/loop.h"
+
+#define FIRST_BACKOFF	1000L
+#define LAST_BACKOFF	60000L
+
+/* How often a paused worker, or one without its lock, looks again. */
+#define PAUSED_INTERVAL 1000L
+
+static bool holds_role = false;
+
+void
+kt_loop_begin(void)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	/* SPI wants one around it; each statement takes its own. */
+	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+void
+kt_loop_commit(void)
+{
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(TopMemoryContext);
+}
+
+static void
+pin_session(const KtLoop *loop)
+{
+	static const char *const settings[][2] = {
+		{"search_path", "pg_catalog, kin_tr, pg_temp"},
+		{"statement_timeout", "0"},
+		{"idle_in_transaction_session_timeout", "0"},
+		{"lock_timeout", "5s"},
+		{"max_parallel_workers_per_gather", "0"},
+		{"default_transaction_isolation", "read committed"},
+		{"default_transaction_read_only", "off"},
+		{"row_security", "on"},
+		{"jit", "off"},
+	};
+
+	for (int i = 0; i < lengthof(settings); i++)
+		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+	if (loop->asynchronous)
+		SetConfigOption("synchronous_commit", "off", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("application_name", psprintf("kin_tr %s", loop->name), PGC_USERSET, PGC_S_SESSION);
+}
+
+/* Must it pause?  The home is looked at every second only: it costs a query. */
+static bool
+must_pause(void)
+{
+	static TimestampTz looked_at = 0;
+	static bool at_home = false;
+	bool		clock_is_set;
+
+	kt_loop_begin();
+	clock_is_set = kt_clock_is_set();
+	if (!at_home || GetCurrentTimestamp() - looked_at > USECS_PER_SEC)
+	{
+		bool		was_at_home = at_home || looked_at == 0;
+
+		at_home = kt_at_home();
+		looked_at = GetCurrentTimestamp();
+		if (was_at_home && !at_home)
+			ereport(LOG,
+					(errmsg("kin_tr: this database is a copy, so nothing acts in it"),
+					 errhint("If it shall take over, call kin_tr.resume_after_restore().")));
+	}
+	kt_loop_commit();
+	return clock_is_set || !at_home;
+}
+
+static void
+give_up_role(const KtLoop *loop)
+{
+	if (!holds_role)
+		return;
+	kt_unlock_role(loop->role);
+	holds_role = false;
+	loop->forget();
+}
+
+/* One turn, or none where it must pause or somebody else has its role. */
+static long
+take_turn(const KtLoop *loop)
+{
+	bool		pause = must_pause();
+	long		wait = PAUSED_INTERVAL;
+
+	if (pause)
+		give_up_role(loop);
+	else if (holds_role || (holds_role = kt_lock_role_for_session(loop->role)))
+		wait = loop->turn();
+	kt_slots_report(pause);
+	return wait;
+}
+
+/* Ends the process where it has nothing to do in this database. */
+static void
+exit_without_extension(void)
+{
+	Oid			schema;
+
+	kt_loop_begin();
+	schema = get_namespace_oid("kin_tr", true);
+	if (OidIsValid(schema) && !kt_extension_exists())
+		schema = InvalidOid;
+	kt_loop_commit();
+	if (!OidIsValid(schema))
+	{
+		kt_slots_set_extension(MyDatabaseId, false);
+		proc_exit(0);
+	}
+}
+
+static void
+recover(const KtLoop *loop)
+{
+	error_context_stack = NULL;
+	HOLD_INTERRUPTS();
+	EmitErrorReport();
+	AbortCurrentTransaction();
+	MemoryContextSwitchTo(TopMemoryContext);
+	FlushErrorState();
+	pgstat_report_activity(STATE_IDLE, NULL);
+	loop->forget();
+	RESUME_INTERRUPTS();
+}
+
+static void
+wait_for_work(long timeout)
+{
+	static uint32 wait_event = 0;
+
+	if (wait_event == 0)
+		wait_event = KT_WAIT_EVENT("KinTrWorkerMain");
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, timeout, wait_event);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+}
+
+void
+kt_loop_run(const KtLoop *loop, Oid database)
+{
+	sigjmp_buf	local_sigjmp_buf;
+	volatile long backoff = FIRST_BACKOFF;
+
+	kt_slots_enter(database, loop->kind);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	if (kt_slots_is_held(database))
+		proc_exit(0);
+	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+	pin_session(loop);
+	exit_without_extension();
+	if (sigsetjmp(local_sigjmp_buf, 1) != 0)
+	{
+		recover(loop);
+		wait_for_work(backoff);
+		backoff = Min(backoff * 2, LAST_BACKOFF);
+	}
+	PG_exception_stack = &local_sigjmp_buf;
+	for (;;)
+	{
+		long		wait;
+
+		exit_without_extension();
+		pgstat_report_activity(STATE_RUNNING, loop->name);
+		wait = take_turn(loop);
+		pgstat_report_stat(false);
+		pgstat_report_activity(STATE_IDLE, NULL);
+		backoff = FIRST_BACKOFF;
+		wait_for_work(Max(0, Min(wait, loop->interval)));
+	}
+}

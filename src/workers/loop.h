@@ -1,0 +1,36 @@
+/*
+ * loop.h
+ *		What every background worker of a database does alike.
+ */
+#ifndef KIN_TR_WORKERS_LOOP_H
+#define KIN_TR_WORKERS_LOOP_H
+
+#include "postgres.h"
+
+#include "base/lock.h"
+#include "workers/slots.h"
+
+/* One kind of worker, as a table of what differs. */
+typedef struct KtLoop
+{
+	KtWorkerKind kind;
+	KtRole		role;			/* held while it works */
+	const char *name;			/* "router" */
+	bool		asynchronous;	/* its commits need not wait for the disk */
+	long		interval;		/* ms between turns, when nobody wakes it */
+
+	/* No transaction is open.  Returns in how many ms it wants its next turn. */
+	long		(*turn) (void);
+
+	/* Forgets what it knows: after an error, or when it was paused. */
+	void		(*forget) (void);
+} KtLoop;
+
+/* Does not return. */
+extern void kt_loop_run(const KtLoop *loop, Oid database) pg_attribute_noreturn();
+
+/* Transactions of a worker. */
+extern void kt_loop_begin(void);
+extern void kt_loop_commit(void);
+
+#endif							/* KIN_TR_WORKERS_LOOP_H */

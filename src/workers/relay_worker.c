@@ -1,0 +1,96 @@
+/*
+ * relay_worker.c
+ *		The relay: rings the bell for what has been committed.
+ *
+ * It commits asynchronously, since it holds no truth: its place in the log is
+ * stored once a second, and after a crash it rings for the last second again.
+ * Under load it waits a millisecond between two turns, so that one NOTIFY tells
+ * of many events; one that comes after a pause is told at once.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "events/bell.h"
+#include "workers/loop.h"
+#include "workers/workers.h"
+
+#define PACE			1000	/* us between turns, under load */
+#define STORE_INTERVAL	USECS_PER_SEC
+#define INTERVAL		1000L	/* ms, when nobody wakes it */
+
+static MemoryContext context = NULL;
+static MemoryContext scratch = NULL;
+static bool loaded = false;
+static bool unstored = false;
+static KtCursor cursor;
+static TimestampTz stored_at = 0;
+
+static void
+forget(void)
+{
+	loaded = false;
+}
+
+static void
+keep(const KtCursor *new)
+{
+	MemoryContextReset(context);
+	cursor = kt_cursor_copy(new, context);
+}
+
+static long
+turn(void)
+{
+	TimestampTz began = GetCurrentTimestamp();
+	KtCursor	now;
+	int			rung;
+
+	if (context == NULL)
+	{
+		context = AllocSetContextCreate(TopMemoryContext, "kin_tr relay", ALLOCSET_SMALL_SIZES);
+		scratch = AllocSetContextCreate(TopMemoryContext, "kin_tr relay scratch",
+										ALLOCSET_DEFAULT_SIZES);
+	}
+	kt_loop_begin();
+	MemoryContextSwitchTo(scratch);
+	MemoryContextReset(scratch);
+	now = loaded ? cursor : kt_bell_load();
+	rung = kt_bell_ring(&now);
+	unstored = unstored || rung > 0;
+	if (unstored && began - stored_at >= STORE_INTERVAL)
+	{
+		kt_bell_store(&now);
+		stored_at = began;
+		unstored = false;
+	}
+	keep(&now);
+	kt_loop_commit();
+	loaded = true;
+	if (rung > 0)
+	{
+		int64		spent = GetCurrentTimestamp() - began;
+
+		if (spent < PACE)
+			pg_usleep(PACE - spent);
+	}
+	return unstored ? STORE_INTERVAL / 1000 : INTERVAL;
+}
+
+void
+kt_relay_worker_main(Oid database)
+{
+	static const KtLoop loop = {
+		.kind = KT_WORKER_RELAY,
+		.role = KT_ROLE_RELAY,
+		.name = "relay",
+		.asynchronous = true,
+		.interval = INTERVAL,
+		.turn = turn,
+		.forget = forget
+	};
+
+	kt_loop_run(&loop, database);
+}

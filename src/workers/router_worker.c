@@ -1,0 +1,100 @@
+/*
+ * router_worker.c
+ *		The router: turns of routing, and the housekeeping between them.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "base/clock.h"
+#include "base/guc.h"
+#include "base/spi.h"
+#include "routing/router.h"
+#include "workers/loop.h"
+#include "workers/workers.h"
+
+/* Milliseconds between two looks for finished tasks to move. */
+#define MAINTENANCE_INTERVAL 1000L
+
+/* A turn ends after so much, to look at interrupts and housekeeping. */
+#define ACTIONS_PER_TURN 10000
+
+static KtRouter *router = NULL;
+static TimestampTz maintained_at = 0;
+
+static const KtTransactions own_transactions = {kt_loop_begin, kt_loop_commit, true};
+
+static void
+forget(void)
+{
+	if (router != NULL)
+		kt_router_forget(router);
+}
+
+/* Until the next timer, by the real clock: the router runs on no other. */
+static long
+until_next_timer(void)
+{
+	TimestampTz next;
+	TimestampTz now = GetCurrentTimestamp();
+	KtSpi		spi;
+
+	kt_loop_begin();
+	kt_spi_begin(&spi);
+	next = kt_timers_next(router);
+	kt_spi_end(&spi);
+	kt_loop_commit();
+	for (int i = 0; i < router->nretries; i++)
+		next = Min(next, router->retries[i].at);
+	if (next == DT_NOEND)
+		return MAINTENANCE_INTERVAL;
+	return next <= now ? 0 : Min((next - now) / 1000 + 1, MAINTENANCE_INTERVAL);
+}
+
+static void
+maintain(void)
+{
+	static KtPlan plan = {"SELECT kin_tr._maintain_a_little()", ""};
+	TimestampTz now = GetCurrentTimestamp();
+	KtSpi		spi;
+
+	if (now - maintained_at < MAINTENANCE_INTERVAL * 1000)
+		return;
+	maintained_at = now;
+	kt_loop_begin();
+	kt_spi_begin(&spi);
+	kt_spi(&plan, NULL, NULL);
+	kt_spi_end(&spi);
+	kt_loop_commit();
+}
+
+static long
+turn(void)
+{
+	KtTurn		done;
+
+	if (router == NULL)
+		router = kt_router_create(TopMemoryContext);
+	kt_router_turn(router, &own_transactions, &done, ACTIONS_PER_TURN);
+	if (done.more)
+		return 0;
+	maintain();
+	return until_next_timer();
+}
+
+void
+kt_router_worker_main(Oid database)
+{
+	static const KtLoop loop = {
+		.kind = KT_WORKER_ROUTER,
+		.role = KT_ROLE_ROUTER,
+		.name = "router",
+		.interval = MAINTENANCE_INTERVAL,
+		.turn = turn,
+		.forget = forget
+	};
+
+	kt_loop_run(&loop, database);
+}

@@ -1,0 +1,182 @@
+/*
+ * utility_hook.c
+ *		Commands that workers would be in the way of, or that make work for the
+ *		launcher.
+ *
+ * A connected worker makes DROP DATABASE, RENAME, SET TABLESPACE and CREATE
+ * DATABASE ... TEMPLATE of its database fail, and may deadlock with DROP
+ * EXTENSION.  For the length of such a command its database is held: the
+ * launcher ends the workers there and starts none.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "commands/dbcommands.h"
+#include "commands/defrem.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "pgstat.h"
+#include "storage/latch.h"
+#include "tcop/utility.h"
+#include "utils/timestamp.h"
+
+#include "base/compat.h"
+#include "workers/slots.h"
+#include "workers/workers.h"
+
+/* So long the workers have to end; they do so within milliseconds. */
+#define PATIENCE (10 * USECS_PER_SEC)
+
+static ProcessUtility_hook_type previous_hook = NULL;
+static bool created_extension = false;
+
+static const char *
+string_option(List *options, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, options)
+	{
+		DefElem    *option = lfirst(cell);
+
+		if (strcmp(option->defname, name) == 0 && option->arg != NULL)
+			return defGetString(option);
+	}
+	return NULL;
+}
+
+static bool
+drops_extension(DropStmt *drop)
+{
+	ListCell   *cell;
+
+	if (drop->removeType != OBJECT_EXTENSION)
+		return false;
+	foreach(cell, drop->objects)
+		if (strcmp(strVal(lfirst(cell)), "kin_tr") == 0)
+			return true;
+	return false;
+}
+
+/* The database that no worker may be in while the command runs. */
+static Oid
+database_to_hold(Node *command)
+{
+	const char *name = NULL;
+
+	switch (nodeTag(command))
+	{
+		case T_DropdbStmt:
+			name = ((DropdbStmt *) command)->dbname;
+			break;
+		case T_RenameStmt:
+			if (((RenameStmt *) command)->renameType == OBJECT_DATABASE)
+				name = ((RenameStmt *) command)->subname;
+			break;
+		case T_AlterDatabaseStmt:
+			if (string_option(((AlterDatabaseStmt *) command)->options, "tablespace"))
+				name = ((AlterDatabaseStmt *) command)->dbname;
+			break;
+		case T_CreatedbStmt:
+			name = string_option(((CreatedbStmt *) command)->options, "template");
+			if (name == NULL)
+				name = "template1";
+			break;
+		case T_DropStmt:
+			return drops_extension((DropStmt *) command) ? MyDatabaseId : InvalidOid;
+		default:
+			break;
+	}
+	return name ? get_database_oid(name, true) : InvalidOid;
+}
+
+static bool
+has_workers(Oid database)
+{
+	for (int kind = 0; kind < KT_WORKER_KINDS; kind++)
+		if (kt_slots_state(database, kind).pid != 0)
+			return true;
+	return false;
+}
+
+static void
+hold(Oid database)
+{
+	TimestampTz until = GetCurrentTimestamp() + PATIENCE;
+
+	kt_slots_hold(database);
+	kt_slots_wake_launcher();
+	while (has_workers(database) && GetCurrentTimestamp() < until)
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 10,
+						 KT_WAIT_EVENT("KinTrHold"));
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+static void
+release(void)
+{
+	kt_slots_release();
+	kt_slots_wake_launcher();
+}
+
+static void
+at_commit(XactEvent event, void *arg)
+{
+	if (created_extension && event == XACT_EVENT_COMMIT)
+	{
+		kt_slots_set_extension(MyDatabaseId, true);
+		kt_slots_wake_launcher();
+	}
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT)
+		created_extension = false;
+}
+
+static void
+run(PlannedStmt *statement, const char *query, bool read_only_tree, ProcessUtilityContext context,
+	ParamListInfo params, QueryEnvironment *environment, DestReceiver *dest, QueryCompletion *completion)
+{
+	if (previous_hook)
+		previous_hook(statement, query, read_only_tree, context, params, environment, dest, completion);
+	else
+		standard_ProcessUtility(statement, query, read_only_tree, context, params, environment, dest,
+								completion);
+}
+
+static void
+process_utility(PlannedStmt *statement, const char *query, bool read_only_tree,
+				ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *environment,
+				DestReceiver *dest, QueryCompletion *completion)
+{
+	Node	   *command = statement->utilityStmt;
+	Oid			database = IsTransactionState() ? database_to_hold(command) : InvalidOid;
+
+	if (OidIsValid(database))
+	{
+		PG_TRY();
+		{
+			hold(database);
+			run(statement, query, read_only_tree, context, params, environment, dest, completion);
+		}
+		PG_FINALLY();
+		{
+			release();
+		}
+		PG_END_TRY();
+		return;
+	}
+	run(statement, query, read_only_tree, context, params, environment, dest, completion);
+	if (IsA(command, CreateExtensionStmt) &&
+		strcmp(((CreateExtensionStmt *) command)->extname, "kin_tr") == 0)
+		created_extension = true;
+}
+
+void
+kt_utility_hook_install(void)
+{
+	previous_hook = ProcessUtility_hook;
+	ProcessUtility_hook = process_utility;
+	RegisterXactCallback(at_commit, NULL);
+}

@@ -1,0 +1,21 @@
+/*
+ * workers.h
+ *		The processes: how they are registered, and their entry points.
+ */
+#ifndef KIN_TR_WORKERS_WORKERS_H
+#define KIN_TR_WORKERS_WORKERS_H
+
+#include "postgres.h"
+
+/* In _PG_init, under shared_preload_libraries. */
+extern void kt_launcher_register(void);
+
+/* Watches the commands that workers would be in the way of. */
+extern void kt_utility_hook_install(void);
+
+/* Do not return. */
+extern void kt_router_worker_main(Oid database) pg_attribute_noreturn();
+extern void kt_relay_worker_main(Oid database) pg_attribute_noreturn();
+extern void kt_scout_main(Oid database) pg_attribute_noreturn();
+
+#endif							/* KIN_TR_WORKERS_WORKERS_H */

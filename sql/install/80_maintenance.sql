@@ -67,7 +67,3 @@ BEGIN
     RETURN CASE WHEN tasks IS NULL THEN 0 ELSE kin_tr._move_tasks(tasks) END;
 END $$;
 
-CREATE FUNCTION kin_tr._maintain_a_little() RETURNS integer
-    LANGUAGE sql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
-    SELECT kin_tr._move_finished(1000)
-$$;

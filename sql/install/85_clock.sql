@@ -2,6 +2,9 @@ CREATE FUNCTION kin_tr._require_owner(what text) RETURNS void
     LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kin_tr_require_owner'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 CREATE FUNCTION kin_tr.set_clock(now timestamptz, force boolean DEFAULT false) RETURNS timestamptz
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_admin'
+    SET search_path = pg_catalog, kin_tr, pg_temp;
+CREATE FUNCTION kin_tr._set_clock(now timestamptz, force boolean) RETURNS timestamptz
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
@@ -9,7 +12,6 @@ DECLARE
     is_set boolean := EXISTS (SELECT FROM kin_tr.clock);
     in_use boolean := EXISTS (SELECT FROM kin_tr.workers) OR EXISTS (SELECT FROM kin_tr.tasks);
 BEGIN
-    PERFORM kin_tr._require_owner('set the clock');
     IF now IS NULL THEN
         IF is_set AND NOT force AND EXISTS (SELECT FROM kin_tr.tasks t WHERE t.finished_at IS NULL) THEN
             RAISE EXCEPTION 'the clock cannot return to real time while tasks are open'
@@ -25,6 +27,7 @@ BEGIN
             USING ERRCODE = 'KT011', HINT = 'It starts anywhere while no worker or task exists.';
     END IF;
     PERFORM kin_tr._store_clock(now);
+    PERFORM kin_tr._wake();
     RETURN kin_tr.now();
 END $$;
 COMMENT ON FUNCTION kin_tr.set_clock(timestamptz, boolean) IS

@@ -39,6 +39,14 @@ widen(TransactionId xid, FullTransactionId next)
 	return U64FromFullTransactionId(FullTransactionIdFromEpochAndXid(epoch, xid));
 }
 
+static uint64
+column_xid(uint64 row, int column)
+{
+	bool		isnull;
+
+	return U64FromFullTransactionId(DatumGetFullTransactionId(kt_column(row, column, &isnull)));
+}
+
 static int
 compare_xids(const void *a, const void *b)
 {
@@ -117,31 +125,22 @@ kt_cursor_own_xid(void)
 static uint64
 highest_visible_xid(int32 era)
 {
-	static KtPlan plan = {
-		"SELECT xid FROM kin_tr.events WHERE era = $1 AND xid <> $2 ORDER BY xid DESC LIMIT 1", "ix"
+	static KtPlan last = {
+		"SELECT era, xid FROM kin_tr.events ORDER BY era DESC, xid DESC LIMIT 1", ""
 	};
+	static KtPlan last_before = {
+		"SELECT era, xid FROM kin_tr.events WHERE (era, xid) < ($1, $2)"
+		" ORDER BY era DESC, xid DESC LIMIT 1", "ix"
+	};
+	uint64		own = kt_cursor_own_xid();
 	Datum		values[] = {
-		Int32GetDatum(era), FullTransactionIdGetDatum(FullTransactionIdFromU64(kt_cursor_own_xid()))
+		Int32GetDatum(era), FullTransactionIdGetDatum(FullTransactionIdFromU64(own))
 	};
-	bool		isnull;
+	bool		found = kt_spi_read(&last, NULL, NULL, 0) > 0;
 
-	if (kt_spi_read(&plan, values, NULL, 0) == 0)
-		return 0;
-	return U64FromFullTransactionId(DatumGetFullTransactionId(kt_column(0, 1, &isnull)));
-}
-
-int64
-kt_cursor_last_own(void)
-{
-	static KtPlan plan = {
-		"SELECT max(id) FROM kin_tr.events WHERE era = $1 AND xid = $2", "ix"
-	};
-	Datum		values[] = {
-		Int32GetDatum(kt_era_last()), FullTransactionIdGetDatum(FullTransactionIdFromU64(kt_cursor_own_xid()))
-	};
-
-	kt_spi_read(&plan, values, NULL, 0);
-	return kt_column_int64(0, 1);
+	if (found && kt_column_int32(0, 1) == era && column_xid(0, 2) == own)
+		found = kt_spi_read(&last_before, values, NULL, 0) > 0;
+	return found && kt_column_int32(0, 1) == era ? column_xid(0, 2) : 0;
 }
 
 KtCursor
@@ -269,16 +268,28 @@ xid_array(const KtCursor *cursor)
 	"id, era, xid, event_type, workspace_sid, resource_sid, task_sid, worker_sid, reservation_sid," \
 	" task_channel_sid"
 
+/*
+ * Sorted here and not by the statement, lest the planner walks along the ids
+ * from the beginning of the log.
+ */
+static int
+compare_refs(const void *a, const void *b)
+{
+	int64		x = ((const KtEventRef *) a)->id;
+	int64		y = ((const KtEventRef *) b)->id;
+
+	return x < y ? -1 : x > y;
+}
+
 /* Copies row i of SPI_tuptable. */
 static void
 copy_ref(KtEventRef *ref, uint64 i, MemoryContext context)
 {
 	MemoryContext old = MemoryContextSwitchTo(context);
-	bool		isnull;
 
 	ref->id = kt_column_int64(i, 1);
 	ref->era = kt_column_int32(i, 2);
-	ref->xid = U64FromFullTransactionId(DatumGetFullTransactionId(kt_column(i, 3, &isnull)));
+	ref->xid = column_xid(i, 3);
 	ref->type = kt_column_cstring(i, 4);
 	ref->workspace = kt_column_sid(i, 5);
 	ref->resource = kt_column_sid(i, 6);
@@ -308,61 +319,156 @@ move_since(const KtCursor *before, KtCursor *now, TimestampTz looked_at)
 	}
 }
 
+/* A list of events that grows. */
+typedef struct Refs
+{
+	MemoryContext context;
+	int			length;
+	int			capacity;
+	KtEventRef *items;
+} Refs;
+
+/* Appends what a statement finds, and tells whether that stays within limit. */
+static bool
+read_into(Refs *refs, KtPlan *plan, Datum *values, int limit)
+{
+	uint64		n = kt_spi_read(plan, values, NULL, limit + 1);
+
+	if (refs->length + n > limit)
+		return false;
+	if (refs->length + n > refs->capacity)
+	{
+		refs->capacity = refs->length + n;
+		if (refs->items == NULL)
+			refs->items = MemoryContextAllocHuge(refs->context, sizeof(KtEventRef) * refs->capacity);
+		else
+			refs->items = repalloc_huge(refs->items, sizeof(KtEventRef) * refs->capacity);
+	}
+	for (uint64 i = 0; i < n; i++)
+		copy_ref(&refs->items[refs->length++], i, refs->context);
+	return true;
+}
+
+/*
+ * What the cursor has not seen, of its era and later ones: one range of the
+ * index (era, xid), and one for each transaction that was running.  Written as
+ * comparisons of rows, there is nothing else that the planner could do; with
+ * "era = ... AND xid ..." it may read the whole era and filter, as it expects
+ * little of it while the log is new.
+ */
+static bool
+read_unseen(Refs *refs, const KtCursor *cursor, int limit)
+{
+	static KtPlan after = {
+		"SELECT " EVENT_REF_COLUMNS " FROM kin_tr.events"
+		" WHERE recorded_at >= $1 AND (era, xid) >= ($2, $3)", "zix"
+	};
+	static KtPlan were_running = {
+		"SELECT e.* FROM pg_catalog.unnest($3) AS running,"
+		" LATERAL (SELECT " EVENT_REF_COLUMNS " FROM kin_tr.events"
+		"           WHERE recorded_at >= $1 AND (era, xid) >= ($2, running)"
+		"             AND (era, xid) <= ($2, running) OFFSET 0) e", "ziX"
+	};
+	Datum		values[3];
+
+	values[0] = TimestampTzGetDatum(cursor->since);
+	values[1] = Int32GetDatum(cursor->era);
+	values[2] = FullTransactionIdGetDatum(FullTransactionIdFromU64(cursor->xmax));
+	if (!read_into(refs, &after, values, limit))
+		return false;
+	if (cursor->nxip == 0)
+		return true;
+	values[2] = xid_array(cursor);
+	return read_into(refs, &were_running, values, limit);
+}
+
+/* Leaves out the caller's own; the era of the rest's last, and its highest xid. */
+static void
+keep_visible(Refs *refs, KtCursor *now, uint64 *highest)
+{
+	int			visible = 0;
+
+	for (int i = 0; i < refs->length; i++)
+	{
+		KtEventRef *ref = &refs->items[i];
+
+		if (ref->era > now->era)
+		{
+			now->era = ref->era;
+			*highest = 0;
+		}
+		if (kt_cursor_saw(now, ref->era, ref->xid))
+		{
+			if (ref->era == now->era)
+				*highest = Max(*highest, ref->xid);
+			refs->items[visible++] = *ref;
+		}
+	}
+	refs->length = visible;
+	qsort(refs->items, visible, sizeof(KtEventRef), compare_refs);
+}
+
 KtEventRef *
 kt_cursor_read(KtCursor *cursor, int limit, int *count)
 {
-	static KtPlan plan = {
-		"SELECT " EVENT_REF_COLUMNS " FROM kin_tr.events"
-		" WHERE recorded_at >= $1 AND (era = $2 AND (xid = ANY ($3) OR xid >= $4) OR era > $2)"
-		" ORDER BY id LIMIT $5", "ziXxi"
-	};
-	MemoryContext context = CurrentMemoryContext;
 	TimestampTz looked_at = GetCurrentTimestamp();
-	KtEventRef *refs;
+	Refs		refs = {CurrentMemoryContext};
 	KtCursor	now;
-	Datum		values[5];
-	uint64		n;
-	uint64		highest;
-	int			visible = 0;
+	uint64		highest = cursor->xmax > 0 ? cursor->xmax - 1 : 0;
+	bool		complete;
 	KtSpi		spi;
 
 	kt_spi_begin(&spi);
 	PushActiveSnapshot(GetLatestSnapshot());
-	values[0] = TimestampTzGetDatum(cursor->since);
-	values[1] = Int32GetDatum(cursor->era);
-	values[2] = xid_array(cursor);
-	values[3] = FullTransactionIdGetDatum(FullTransactionIdFromU64(cursor->xmax));
-	values[4] = Int32GetDatum(limit + 1);
-	n = kt_spi_read(&plan, values, NULL, 0);
-	now = snapshot_cursor(cursor->era);
-	move_since(cursor, &now, looked_at);
-	highest = cursor->xmax > 0 ? cursor->xmax - 1 : 0;
-	refs = MemoryContextAlloc(context, sizeof(KtEventRef) * Max(n, 1));
-	for (uint64 i = 0; i < n && n <= limit; i++)
+	complete = read_unseen(&refs, cursor, limit);
+	if (complete)
 	{
-		KtEventRef *ref = &refs[visible];
-
-		copy_ref(ref, i, context);
-		if (ref->era > now.era)
-		{
-			now.era = ref->era;
-			highest = 0;
-		}
-		if (!kt_cursor_saw(&now, ref->era, ref->xid))
-			continue;			/* the caller's own */
-		visible++;
-		if (ref->era == now.era)
-			highest = Max(highest, ref->xid);
-	}
-	if (n <= limit)
-	{
+		now = snapshot_cursor(cursor->era);
+		move_since(cursor, &now, looked_at);
+		keep_visible(&refs, &now, &highest);
 		lower_xmax(&now, highest);
-		*cursor = kt_cursor_copy(&now, context);
+		*cursor = kt_cursor_copy(&now, refs.context);
 	}
 	PopActiveSnapshot();
 	kt_spi_end(&spi);
-	*count = n <= limit ? visible : (int) n;
-	return n <= limit ? refs : NULL;
+	*count = complete ? refs.length : limit + 1;
+	if (!complete)
+		return NULL;
+	return refs.items ? refs.items : palloc(1);
+}
+
+bool
+kt_cursor_ids(const KtCursor *from, const KtCursor *to, int64 *first, int64 *last)
+{
+	static KtPlan least_after = {
+		"SELECT min(id), max(id) FROM (SELECT id FROM kin_tr.events"
+		" WHERE (era, xid) >= ($1, $2) OFFSET 0) e", "ix"
+	};
+	Refs		refs = {CurrentMemoryContext};
+	Datum		values[] = {
+		Int32GetDatum(from->era), FullTransactionIdGetDatum(FullTransactionIdFromU64(from->xmax))
+	};
+	bool		found = false;
+
+	if (!read_unseen(&refs, from, 10000))
+	{
+		/* Far behind: one walk along the index, and from then on by id. */
+		kt_spi_read(&least_after, values, NULL, 0);
+		*first = kt_column_int64(0, 1);
+		*last = kt_column_int64(0, 2);
+		found = !kt_column_is_null(0, 1);
+	}
+	for (int i = 0; i < refs.length; i++)
+	{
+		const KtEventRef *ref = &refs.items[i];
+
+		if (!kt_cursor_saw(to, ref->era, ref->xid))
+			continue;
+		*first = found ? Min(*first, ref->id) : ref->id;
+		*last = found ? Max(*last, ref->id) : ref->id;
+		found = true;
+	}
+	return found;
 }
 
 KtEventRef *
@@ -370,7 +476,7 @@ kt_cursor_read_own(int64 after, int *count)
 {
 	static KtPlan plan = {
 		"SELECT " EVENT_REF_COLUMNS " FROM kin_tr.events"
-		" WHERE era = $1 AND xid = $2 AND id > $3 ORDER BY id", "ixI"
+		" WHERE (era, xid) >= ($1, $2) AND (era, xid) <= ($1, $2) AND id > $3", "ixI"
 	};
 	MemoryContext context = CurrentMemoryContext;
 	KtEventRef *refs;
@@ -389,6 +495,7 @@ kt_cursor_read_own(int64 after, int *count)
 	refs = MemoryContextAlloc(context, sizeof(KtEventRef) * Max(n, 1));
 	for (uint64 i = 0; i < n; i++)
 		copy_ref(&refs[i], i, context);
+	qsort(refs, n, sizeof(KtEventRef), compare_refs);
 	kt_spi_end(&spi);
 	*count = (int) n;
 	return refs;

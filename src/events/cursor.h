@@ -72,9 +72,14 @@ typedef struct KtEventRef
  */
 extern KtEventRef *kt_cursor_read(KtCursor *cursor, int limit, int *count);
 
-/* The caller's transaction, 0 where it has no id yet, and its last event. */
+/*
+ * The range of ids, from..to, that holds all events which to has seen and from
+ * has not; false where there are none.  Inside kt_spi_begin() .. end().
+ */
+extern bool kt_cursor_ids(const KtCursor *from, const KtCursor *to, int64 *first, int64 *last);
+
+/* The caller's transaction; 0 where it has no id yet. */
 extern uint64 kt_cursor_own_xid(void);
-extern int64 kt_cursor_last_own(void);
 
 /* The caller's own events, not yet committed, with an id above after. */
 extern KtEventRef *kt_cursor_read_own(int64 after, int *count);

@@ -22,6 +22,7 @@
 #include "catalog/index.h"
 #include "catalog/partition.h"
 #include "commands/sequence.h"
+#include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/execnodes.h"
 #include "partitioning/partbounds.h"
@@ -100,6 +101,17 @@ initialize(void)
 	pending = MemoryContextAlloc(TopMemoryContext, sizeof(KtEvent) * FLUSH_AT);
 	RegisterXactCallback(at_end_of_transaction, NULL);
 	RegisterSubXactCallback(at_end_of_subtransaction, NULL);
+}
+
+/* _wake(): wakes the workers at commit, for what is no event. */
+PG_FUNCTION_INFO_V1(kin_tr_wake);
+
+Datum
+kin_tr_wake(PG_FUNCTION_ARGS)
+{
+	initialize();
+	wrote_events = true;
+	PG_RETURN_VOID();
 }
 
 int64

@@ -19,7 +19,9 @@
 #include "utils/jsonb.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+#include "utils/xid8.h"
 
+#include "base/access.h"
 #include "base/clock.h"
 #include "base/errors.h"
 #include "base/spi.h"
@@ -29,7 +31,6 @@
 PG_FUNCTION_INFO_V1(kin_tr_event);
 PG_FUNCTION_INFO_V1(kin_tr_current_cursor);
 PG_FUNCTION_INFO_V1(kin_tr_events_since);
-PG_FUNCTION_INFO_V1(kin_tr_event_data);
 
 static KtSid
 sid_argument(FunctionCallInfo fcinfo, int argument)
@@ -72,14 +73,355 @@ kin_tr_current_cursor(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(kt_cursor_print(&cursor)));
 }
 
+/* Where a batch goes on: between from and to, behind an id, up to another. */
+typedef struct Batch
+{
+	KtCursor	from;
+	KtCursor	to;
+	int64		after;
+	int64		last;
+	bool		empty;
+} Batch;
+
+static void
+refuse_cursor(const char *text)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid cursor: \"%s\"", text),
+			 errhint("Use what events_since() or current_cursor() returned, or NULL for the oldest.")));
+}
+
+/* from/to/after/last; false where text is not of that form. */
+static bool
+parse_batch(char *text, Batch *batch)
+{
+	char	   *parts[4];
+	char	   *end;
+
+	for (int i = 0; i < 4; i++)
+	{
+		parts[i] = text;
+		text = strchr(text, '/');
+		if ((text == NULL) != (i == 3))
+			return false;
+		if (text != NULL)
+			*text++ = '\0';
+	}
+	if (!kt_cursor_parse(parts[0], &batch->from) || !kt_cursor_parse(parts[1], &batch->to))
+		return false;
+	errno = 0;
+	batch->after = strtoi64(parts[2], &end, 10);
+	if (errno != 0 || *end != '\0' || end == parts[2])
+		return false;
+	batch->last = strtoi64(parts[3], &end, 10);
+	return errno == 0 && *end == '\0' && end != parts[3];
+}
+
+/* Error KT010 where events that the cursor has not seen have been dropped. */
+static void
+refuse_expired(const KtCursor *cursor)
+{
+	static KtPlan plan = {"SELECT era, xid FROM kin_tr.events_dropped", ""};
+	bool		isnull;
+
+	if (kt_spi_read(&plan, NULL, NULL, 1) > 0 &&
+		!kt_cursor_saw(cursor, kt_column_int32(0, 1),
+					   U64FromFullTransactionId(DatumGetFullTransactionId(kt_column(0, 2, &isnull)))))
+		ereport(ERROR,
+				(errcode(KT_ERRCODE_CURSOR_EXPIRED),
+				 errmsg("the cursor is older than the events that are kept"),
+				 errdetail("Events that it has not seen were dropped by kin_tr.event_retention."),
+				 errhint("Read the state from the tables, and go on from current_cursor().")));
+}
+
+/* A fresh cursor, or one within a batch. */
+static void
+open_batch(char *text, Batch *batch)
+{
+	memset(batch, 0, sizeof(Batch));
+	if (text == NULL)
+		batch->from = kt_cursor_oldest();
+	else if (strchr(text, '/') != NULL)
+	{
+		if (!parse_batch(pstrdup(text), batch))
+			refuse_cursor(text);
+		batch->empty = batch->after >= batch->last;
+		return;
+	}
+	else if (!kt_cursor_parse(text, &batch->from))
+		refuse_cursor(text);
+	if (text != NULL)
+		refuse_expired(&batch->from);
+	batch->to = kt_cursor_at_snapshot();
+	if (kt_cursor_ids(&batch->from, &batch->to, &batch->after, &batch->last))
+		batch->after--;
+	else
+		batch->empty = true;
+}
+
+static const char *
+resource_type(const KtSid *sid)
+{
+	static const char *const types[][2] = {
+		{KT_TASK, "task"}, {KT_RESERVATION, "reservation"}, {KT_WORKER, "worker"},
+		{KT_TASK_QUEUE, "taskqueue"}, {KT_WORKFLOW, "workflow"}, {KT_ACTIVITY, "activity"},
+		{KT_TASK_CHANNEL, "taskchannel"}, {KT_WORKSPACE, "workspace"}
+	};
+
+	for (int i = 0; i < lengthof(types); i++)
+		if (kt_sid_is(sid, types[i][0]))
+			return types[i][1];
+	return "other";
+}
+
+/* The attributes that an event holds, as text; NULL where it is gone. */
+static char *
+read_document(int64 id, const char *key)
+{
+	static KtPlan plan = {"SELECT data -> $2 FROM kin_tr.events WHERE id = $1", "It"};
+	Datum		values[] = {Int64GetDatum(id), kt_text_datum(key)};
+	Jsonb	   *document;
+	bool		isnull;
+
+	if (kt_spi_read(&plan, values, NULL, 1) == 0 || kt_column_is_null(0, 1))
+		return NULL;
+	document = DatumGetJsonbP(kt_column(0, 1, &isnull));
+	return JsonbToCString(NULL, &document->root, VARSIZE(document));
+}
+
+/* One row of the log, as read_page() reads it. */
+typedef struct Row
+{
+	int64		id;
+	int32		era;
+	uint64		xid;
+	TimestampTz recorded_at;
+	TimestampTz date;
+	KtSid		workspace;
+	char	   *type;
+	KtSid		resource;
+	KtSid		sids[6];
+	int64		task_document;
+	int64		worker_document;
+	char	   *actor;
+	Jsonb	   *data;
+} Row;
+
+static const char *const sid_names[] = {
+	"task_sid", "reservation_sid", "worker_sid", "workflow_sid", "task_queue_sid", "task_channel_sid"
+};
+
+/* Copies the row's own data; attributes, objects inside, become strings of JSON. */
+static void
+add_own_data(KtData *data, Jsonb *own)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(&own->root);
+	JsonbValue	value;
+	JsonbIteratorToken token;
+	char	   *key = NULL;
+
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			key = pnstrdup(value.val.string.val, value.val.string.len);
+		else if (token == WJB_VALUE && value.type == jbvString)
+			kt_data_string(data, key, pnstrdup(value.val.string.val, value.val.string.len));
+		else if (token == WJB_VALUE && value.type == jbvBinary)
+			kt_data_string(data, key, JsonbToCString(NULL, value.val.binary.data, value.val.binary.len));
+	}
+}
+
+/* Twilio's event_data: the row's own, its sids, and the attributes it points to. */
+static Jsonb *
+event_data(const Row *row)
+{
+	KtData		data;
+
+	kt_data_begin(&data);
+	kt_data_sid(&data, "workspace_sid", &row->workspace);
+	for (int i = 0; i < lengthof(sid_names); i++)
+		kt_data_sid(&data, sid_names[i], &row->sids[i]);
+	if (row->data != NULL)
+		add_own_data(&data, row->data);
+	if (row->task_document != 0)
+		kt_data_string(&data, "task_attributes", read_document(row->task_document, "task_attributes"));
+	if (row->worker_document != 0)
+		kt_data_string(&data, "worker_attributes",
+					   read_document(row->worker_document, "worker_attributes"));
+	return kt_data_end(&data);
+}
+
+/* What a reader asks for besides the cursor. */
+typedef struct Filter
+{
+	Datum		values[3];		/* workspaces sid[], types text[], resource sid */
+	char		nulls[3];
+} Filter;
+
+/* The next rows behind an id that the filter lets through. */
+static Row *
+read_page(const Batch *batch, const Filter *filter, int size, int *count)
+{
+	static KtPlan plan = {
+		"SELECT id, era, xid, recorded_at, event_date, workspace_sid, event_type, resource_sid,"
+		" task_sid, reservation_sid, worker_sid, workflow_sid, task_queue_sid, task_channel_sid,"
+		" task_document, worker_document, actor, data FROM kin_tr.events"
+		" WHERE id > $1 AND id <= $2"
+		"   AND ($4::kin_tr.sid[] IS NULL OR workspace_sid = ANY ($4))"
+		"   AND ($5::text[] IS NULL OR event_type = ANY ($5))"
+		"   AND ($6::kin_tr.sid IS NULL OR $6 IN (resource_sid, task_sid, reservation_sid, worker_sid,"
+		"        workflow_sid, task_queue_sid, task_channel_sid))"
+		" ORDER BY id LIMIT $3", "IIiSTs"
+	};
+	Datum		values[6] = {
+		Int64GetDatum(batch->after), Int64GetDatum(batch->last), Int32GetDatum(size),
+		filter->values[0], filter->values[1], filter->values[2]
+	};
+	char		nulls[6] = {' ', ' ', ' ', filter->nulls[0], filter->nulls[1], filter->nulls[2]};
+	uint64		n;
+	Row		   *rows;
+	bool		isnull;
+
+	kt_spi_read(&plan, values, nulls, 0);
+	n = SPI_processed;
+	rows = palloc0(sizeof(Row) * Max(n, 1));
+	for (uint64 i = 0; i < n; i++)
+	{
+		Row		   *row = &rows[i];
+
+		row->id = kt_column_int64(i, 1);
+		row->era = kt_column_int32(i, 2);
+		row->xid = U64FromFullTransactionId(DatumGetFullTransactionId(kt_column(i, 3, &isnull)));
+		row->recorded_at = kt_column_int64(i, 4);
+		row->date = kt_column_int64(i, 5);
+		row->workspace = kt_column_sid(i, 6);
+		row->type = kt_column_cstring(i, 7);
+		row->resource = kt_column_sid(i, 8);
+		for (int j = 0; j < lengthof(sid_names); j++)
+			row->sids[j] = kt_column_sid(i, 9 + j);
+		row->task_document = kt_column_int64(i, 15);
+		row->worker_document = kt_column_int64(i, 16);
+		row->actor = kt_column_cstring(i, 17);
+		if (!kt_column_is_null(i, 18))
+			row->data = DatumGetJsonbP(kt_column(i, 18, &isnull));
+	}
+	*count = (int) n;
+	return rows;
+}
+
+static void
+put_row(ReturnSetInfo *rsinfo, const Batch *batch, Row *row, bool final)
+{
+	Datum		values[10];
+	bool		nulls[10] = {false};
+	KtSid		sid = kt_sid_of_event(row->recorded_at, row->id);
+	char	   *cursor = final ? kt_cursor_print(&batch->to) :
+		psprintf("%s/%s/" INT64_FORMAT "/" INT64_FORMAT, kt_cursor_print(&batch->from),
+				 kt_cursor_print(&batch->to), row->id, batch->last);
+
+	values[0] = kt_text_datum(cursor);
+	values[1] = SidPGetDatum(&sid);
+	values[2] = kt_text_datum(row->type);
+	values[3] = TimestampTzGetDatum(row->date);
+	values[4] = SidPGetDatum(&row->workspace);
+	nulls[4] = kt_sid_is_null(&row->workspace);
+	values[5] = kt_text_datum(resource_type(&row->resource));
+	values[6] = SidPGetDatum(&row->resource);
+	nulls[6] = kt_sid_is_null(&row->resource);
+	nulls[7] = row->actor == NULL;
+	values[7] = row->actor ? kt_text_datum(row->actor) : (Datum) 0;
+	values[8] = JsonbPGetDatum(event_data(row));
+	values[9] = Int64GetDatum(row->id);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+/*
+ * Puts up to max rows, one behind, for only the last row of a batch that is
+ * complete carries the cursor "to".
+ */
+static void
+put_batch(ReturnSetInfo *rsinfo, Batch *batch, const Filter *filter, int max)
+{
+	Row		   *held = NULL;
+	int			put = 0;
+	int			n = 0;
+
+	while (!batch->empty)
+	{
+		int			page = Min(max + 1, 1000);
+		Row		   *rows = read_page(batch, filter, page, &n);
+
+		CHECK_FOR_INTERRUPTS();
+		for (int i = 0; i < n; i++)
+		{
+			batch->after = rows[i].id;
+			if (kt_cursor_saw(&batch->from, rows[i].era, rows[i].xid) ||
+				!kt_cursor_saw(&batch->to, rows[i].era, rows[i].xid))
+				continue;
+			if (held != NULL)
+			{
+				put_row(rsinfo, batch, held, false);
+				if (++put == max)
+					return;
+			}
+			held = &rows[i];
+		}
+		batch->empty = n < page;
+	}
+	if (held != NULL)
+		put_row(rsinfo, batch, held, true);
+}
+
+/* The workspaces that the caller may read and asks for; NULL: all there are. */
+static void
+fill_filter(FunctionCallInfo fcinfo, Filter *filter)
+{
+	memset(filter, 0, sizeof(Filter));
+	memset(filter->nulls, 'n', sizeof(filter->nulls));
+	if (!kt_access_readable(PG_ARGISNULL(4) ? NULL : PG_GETARG_TEXT_PP(4), &filter->values[0]))
+		filter->nulls[0] = ' ';
+	if (!PG_ARGISNULL(2))
+	{
+		filter->values[1] = PG_GETARG_DATUM(2);
+		filter->nulls[1] = ' ';
+	}
+	if (!PG_ARGISNULL(3))
+	{
+		char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(3));
+		KtSid	   *sid = palloc(sizeof(KtSid));
+
+		if (!kt_sid_parse(name, strlen(name), sid))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+					 errmsg("invalid sid of a resource: \"%s\"", name)));
+		filter->values[2] = SidPGetDatum(sid);
+		filter->nulls[2] = ' ';
+	}
+}
+
+/* events_since(cursor text, max integer, types text[], resource text, workspace text) */
 Datum
 kin_tr_events_since(PG_FUNCTION_ARGS)
 {
-	return (Datum) 0;
-}
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	int			max = PG_ARGISNULL(1) ? 1000 : PG_GETARG_INT32(1);
+	char	   *cursor = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	Filter		filter;
+	Batch		batch;
+	KtSpi		spi;
 
-Datum
-kin_tr_event_data(PG_FUNCTION_ARGS)
-{
+	InitMaterializedSRF(fcinfo, 0);
+	if (max < 1 || max > 100000)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("max must be from 1 to 100000, not %d", max)));
+	fill_filter(fcinfo, &filter);
+	kt_spi_begin(&spi);
+	PushActiveSnapshot(GetLatestSnapshot());
+	open_batch(cursor, &batch);
+	put_batch(rsinfo, &batch, &filter, max);
+	PopActiveSnapshot();
+	kt_spi_end(&spi);
 	return (Datum) 0;
 }

@@ -9,8 +9,8 @@
  * the owner can no longer tell who called it.  Nobody but the owner may call
  * the inner function.
  *
- * The right that a function needs is in its declaration: it names one of the
- * four C functions below.
+ * The right that a function needs is in its declaration: it names one of the C
+ * functions below.  Those that have no workspace are the owner's.
  */
 #include "postgres.h"
 
@@ -28,13 +28,15 @@
 
 #include "base/errors.h"
 #include "base/spi.h"
-#include "routing/access.h"
+#include "base/access.h"
 #include "routing/config.h"
 
 PG_FUNCTION_INFO_V1(kin_tr_door_reader);
 PG_FUNCTION_INFO_V1(kin_tr_door_app);
 PG_FUNCTION_INFO_V1(kin_tr_door_supervisor);
 PG_FUNCTION_INFO_V1(kin_tr_door_admin);
+PG_FUNCTION_INFO_V1(kin_tr_door_grant);
+PG_FUNCTION_INFO_V1(kin_tr_door_health);
 
 /* What is found out once per call site. */
 typedef struct Door
@@ -145,28 +147,23 @@ rethrow_without_context(MemoryContext context)
 	ReThrowError(error);
 }
 
+/* Calls the inner function as owner; workspace NULL: it has none, or it is NULL. */
 static Datum
-pass(FunctionCallInfo fcinfo, KtAccess needed)
+call_inner(FunctionCallInfo fcinfo, Door *door, KtSid *workspace)
 {
 	LOCAL_FCINFO(inner, FUNC_MAX_ARGS);
-	Door	   *door = open_door(fcinfo);
 	MemoryContext context = CurrentMemoryContext;
-	KtSid		workspace;
 	Oid			caller;
 	int			security_context;
 	volatile Datum result = (Datum) 0;
 
-	if (door->workspace_argument >= 0)
-		workspace = find_workspace(fcinfo, door->workspace_argument, needed);
-	else
-		kt_access_require_owner(get_func_name(fcinfo->flinfo->fn_oid));
 	InitFunctionCallInfoData(*inner, &door->inner, fcinfo->nargs, fcinfo->fncollation,
 							 fcinfo->context, fcinfo->resultinfo);
 	memcpy(inner->args, fcinfo->args, sizeof(NullableDatum) * fcinfo->nargs);
 	if (door->workspace_argument >= 0)
 	{
-		inner->args[door->workspace_argument].value = SidPGetDatum(&workspace);
-		inner->args[door->workspace_argument].isnull = false;
+		inner->args[door->workspace_argument].value = SidPGetDatum(workspace);
+		inner->args[door->workspace_argument].isnull = workspace == NULL;
 	}
 	GetUserIdAndSecContext(&caller, &security_context);
 	SetUserIdAndSecContext(kt_schema_owner(), security_context | SECURITY_LOCAL_USERID_CHANGE);
@@ -182,6 +179,21 @@ pass(FunctionCallInfo fcinfo, KtAccess needed)
 	SetUserIdAndSecContext(caller, security_context);
 	fcinfo->isnull = inner->isnull;
 	return result;
+}
+
+static Datum
+pass(FunctionCallInfo fcinfo, KtAccess needed)
+{
+	Door	   *door = open_door(fcinfo);
+	KtSid		workspace;
+
+	if (door->workspace_argument < 0)
+	{
+		kt_access_require_owner(psprintf("call %s()", get_func_name(fcinfo->flinfo->fn_oid)));
+		return call_inner(fcinfo, door, NULL);
+	}
+	workspace = find_workspace(fcinfo, door->workspace_argument, needed);
+	return call_inner(fcinfo, door, &workspace);
 }
 
 Datum
@@ -206,4 +218,32 @@ Datum
 kin_tr_door_admin(PG_FUNCTION_ARGS)
 {
 	return pass(fcinfo, KT_ACCESS_ADMIN);
+}
+
+/* Access to one workspace is its admins' to give, to all of them the owner's. */
+Datum
+kin_tr_door_grant(PG_FUNCTION_ARGS)
+{
+	Door	   *door = open_door(fcinfo);
+	KtSid		workspace;
+
+	if (PG_ARGISNULL(door->workspace_argument))
+	{
+		kt_access_require_owner("grant access to every workspace");
+		return call_inner(fcinfo, door, NULL);
+	}
+	workspace = kt_workspace_argument(PG_GETARG_TEXT_PP(door->workspace_argument), KT_ACCESS_ADMIN);
+	return call_inner(fcinfo, door, &workspace);
+}
+
+/* For whoever may read anything. */
+Datum
+kin_tr_door_health(PG_FUNCTION_ARGS)
+{
+	int			n;
+
+	(void) kt_access_workspaces(KT_ACCESS_READER, &n);
+	if (n == 0)
+		kt_access_require_owner("call health()");
+	return call_inner(fcinfo, open_door(fcinfo), NULL);
 }

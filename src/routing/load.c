@@ -325,6 +325,8 @@ put_reservation(KtRouter *router, uint64 row)
 void
 kt_router_load(KtRouter *router)
 {
+	KtEventRef *own;
+	int			nown;
 	KtSpi		spi;
 
 	kt_router_forget(router);
@@ -333,7 +335,8 @@ kt_router_load(KtRouter *router)
 	router->cursor = kt_cursor_at_snapshot();
 	router->cursor = kt_cursor_copy(&router->cursor, router->context);
 	router->own_xid = kt_cursor_own_xid();
-	router->own_event = router->own_xid ? kt_cursor_last_own() : 0;
+	own = kt_cursor_read_own(0, &nown);
+	router->own_event = nown > 0 ? own[nown - 1].id : 0;
 	router->pool = kt_pool_create(router->context);
 	router->pool->now = kt_now();
 	router->pool->restricted = router->restricted;

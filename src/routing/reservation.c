@@ -16,7 +16,7 @@
 #include "base/clock.h"
 #include "base/errors.h"
 #include "base/spi.h"
-#include "routing/access.h"
+#include "base/access.h"
 #include "routing/reservation.h"
 
 static const char *const status_names[] = {

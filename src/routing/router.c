@@ -20,7 +20,7 @@
 #include "base/home.h"
 #include "base/lock.h"
 #include "base/spi.h"
-#include "routing/access.h"
+#include "base/access.h"
 #include "routing/attributes.h"
 #include "routing/placement.h"
 #include "routing/router.h"
@@ -338,7 +338,8 @@ own_router(void)
 static void
 lock_or_refuse(void)
 {
-	if (!kt_lock_role(KT_ROLE_ROUTER, false))
+	/* While the clock is set the router gives its lock up, though it may be just about to. */
+	if (!kt_lock_role(KT_ROLE_ROUTER, kt_clock_is_set()))
 		ereport(ERROR,
 				(errcode(KT_ERRCODE_WORKER_ACTIVE),
 				 errmsg("the router is running in this database"),

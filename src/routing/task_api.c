@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/errors.h"
 #include "base/spi.h"
-#include "routing/access.h"
+#include "base/access.h"
 #include "routing/attributes.h"
 #include "routing/placement.h"
 #include "routing/task.h"

@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/errors.h"
 #include "base/spi.h"
-#include "routing/access.h"
+#include "base/access.h"
 #include "routing/reservation.h"
 #include "routing/worker.h"
 

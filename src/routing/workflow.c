@@ -15,7 +15,7 @@
 
 #include "base/errors.h"
 #include "base/spi.h"
-#include "routing/access.h"
+#include "base/access.h"
 #include "routing/config.h"
 #include "routing/workflow.h"
 

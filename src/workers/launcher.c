@@ -173,9 +173,13 @@ decide(List *databases)
 	bool		send_scouts = GetCurrentTimestamp() - scouts_sent_at >
 		kt_launcher_interval * USECS_PER_SEC;
 
+	/* A scout on its way is let finish, and then not wanted any more. */
 	hash_seq_init(&scan, employees);
 	while ((worker = hash_seq_search(&scan)) != NULL)
+	{
+		note_end(worker);
 		worker->wanted = worker->key.kind == KT_WORKER_SCOUT && worker->handle != NULL;
+	}
 	foreach(cell, databases)
 	{
 		Oid			oid = lfirst_oid(cell);
@@ -213,7 +217,6 @@ carry_out(void)
 	hash_seq_init(&scan, employees);
 	while ((worker = hash_seq_search(&scan)) != NULL)
 	{
-		note_end(worker);
 		if (!worker->wanted && worker->handle != NULL)
 			TerminateBackgroundWorker(worker->handle);
 		else if (worker->wanted && worker->handle == NULL)

@@ -56,8 +56,11 @@ until_next_timer(void)
 static void
 maintain(void)
 {
-	static KtPlan plan = {"SELECT kin_tr._maintain_a_little()", ""};
+	static KtPlan plan = {"SELECT kin_tr._maintain_a_little($1)", "b"};
+	static TimestampTz all_at = 0;
 	TimestampTz now = GetCurrentTimestamp();
+	bool		everything = now - all_at > USECS_PER_MINUTE;
+	Datum		values[] = {BoolGetDatum(everything)};
 	KtSpi		spi;
 
 	if (now - maintained_at < MAINTENANCE_INTERVAL * 1000)
@@ -65,9 +68,11 @@ maintain(void)
 	maintained_at = now;
 	kt_loop_begin();
 	kt_spi_begin(&spi);
-	kt_spi(&plan, NULL, NULL);
+	kt_spi(&plan, values, NULL);
 	kt_spi_end(&spi);
 	kt_loop_commit();
+	if (everything)
+		all_at = now;
 }
 
 static long

@@ -2,8 +2,8 @@
  * access.h
  *		Who may do what in which workspace.
  */
-#ifndef KIN_TR_ROUTING_ACCESS_H
-#define KIN_TR_ROUTING_ACCESS_H
+#ifndef KIN_TR_BASE_ACCESS_H
+#define KIN_TR_BASE_ACCESS_H
 
 #include "postgres.h"
 
@@ -30,6 +30,12 @@ extern KtAccess kt_access(const KtSid *workspace);
 /* An error where the caller may less than needed. */
 extern void kt_access_require(const KtSid *workspace, KtAccess needed);
 
+/*
+ * For a reader of many: the workspace named by the argument or the setting, or
+ * else all that the caller may read, as sid[].  True: all that there are.
+ */
+extern bool kt_access_readable(text *argument, Datum *workspaces);
+
 /* The workspaces where the caller may what is needed, in the current context. */
 extern KtSid *kt_access_workspaces(KtAccess needed, int *count);
 
@@ -47,4 +53,4 @@ extern KtSid kt_workspace_argument(text *argument, KtAccess needed);
 /* The same for reading, but false instead of an error where it cannot be told. */
 extern bool kt_workspace_for_reading(text *argument, KtSid *workspace);
 
-#endif							/* KIN_TR_ROUTING_ACCESS_H */
+#endif							/* KIN_TR_BASE_ACCESS_H */

@@ -21,11 +21,10 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+#include "base/access.h"
 #include "base/errors.h"
 #include "base/guc.h"
 #include "base/spi.h"
-#include "routing/access.h"
-#include "routing/config.h"
 
 PG_FUNCTION_INFO_V1(kin_tr_access_in);
 PG_FUNCTION_INFO_V1(kin_tr_readable_workspaces);
@@ -48,13 +47,21 @@ typedef struct Sight
 
 static MemoryContext sight_context = NULL;
 static HTAB *sights = NULL;
-static uint64 sights_generation = 0;
-static bool roles_changed = false;
+static Oid	signal_relation = InvalidOid;
+static bool stale = true;
 
 static void
 forget_roles(Datum arg, int cacheid, uint32 hashvalue)
 {
-	roles_changed = true;
+	stale = true;
+}
+
+/* The table "access", or the list of workspaces, has changed. */
+static void
+forget_grants(Datum arg, Oid relation)
+{
+	if (relation == signal_relation || !OidIsValid(relation))
+		stale = true;
 }
 
 /* Empties the cache where something it follows from has changed. */
@@ -69,13 +76,14 @@ refresh_sights(void)
 											  ALLOCSET_SMALL_SIZES);
 		CacheRegisterSyscacheCallback(AUTHOID, forget_roles, (Datum) 0);
 		CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, forget_roles, (Datum) 0);
+		CacheRegisterRelcacheCallback(forget_grants, (Datum) 0);
 	}
-	else if (sights != NULL && !roles_changed && sights_generation == kt_config_generation())
+	else if (sights != NULL && !stale)
 		return;
 	sights = NULL;
 	MemoryContextReset(sight_context);
-	roles_changed = false;
-	sights_generation = kt_config_generation();
+	signal_relation = kt_relation_oid("config_signal");
+	stale = false;
 	control.hcxt = sight_context;
 	sights = hash_create("kin_tr access by role", 8, &control,
 						 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
@@ -351,6 +359,38 @@ kin_tr_access_in(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(kt_text_datum(kind_of_access(kt_access(PG_GETARG_SID_P(0)))));
 }
 
+static Datum
+sid_array(Sight *sight, KtAccess needed)
+{
+	Datum	   *sids = palloc(sizeof(Datum) * Max(sight->nworkspaces, 1));
+	int			n = 0;
+
+	for (int i = 0; i < sight->nworkspaces; i++)
+		if (sight->workspaces[i].access >= needed)
+			sids[n++] = SidPGetDatum(&sight->workspaces[i].sid);
+	return PointerGetDatum(construct_array(sids, n, kt_sid_type_oid(), sizeof(KtSid), false,
+										   TYPALIGN_CHAR));
+}
+
+bool
+kt_access_readable(text *argument, Datum *workspaces)
+{
+	bool		named = argument != NULL || (kt_workspace_setting && kt_workspace_setting[0]);
+
+	if (named)
+	{
+		KtSid	   *sid = palloc(sizeof(KtSid));
+		Datum		value = SidPGetDatum(sid);
+
+		*sid = kt_workspace_argument(argument, KT_ACCESS_READER);
+		*workspaces = PointerGetDatum(construct_array(&value, 1, kt_sid_type_oid(), sizeof(KtSid),
+													  false, TYPALIGN_CHAR));
+		return false;
+	}
+	*workspaces = sid_array(sight_of_caller(), KT_ACCESS_READER);
+	return kt_access_is_owner();
+}
+
 /*
  * _readable_workspaces() -> sid[]: for the policies of row-level security,
  * which call it once per statement.  It depends on nothing that a user sets.
@@ -358,15 +398,7 @@ kin_tr_access_in(PG_FUNCTION_ARGS)
 Datum
 kin_tr_readable_workspaces(PG_FUNCTION_ARGS)
 {
-	Sight	   *sight = sight_of_caller();
-	Datum	   *sids = palloc(sizeof(Datum) * Max(sight->nworkspaces, 1));
-	int			n = 0;
-
-	for (int i = 0; i < sight->nworkspaces; i++)
-		if (sight->workspaces[i].access >= KT_ACCESS_READER)
-			sids[n++] = SidPGetDatum(&sight->workspaces[i].sid);
-	PG_RETURN_ARRAYTYPE_P(construct_array(sids, n, kt_sid_type_oid(), sizeof(KtSid), false,
-										  TYPALIGN_CHAR));
+	PG_RETURN_DATUM(sid_array(sight_of_caller(), KT_ACCESS_READER));
 }
 
 /* _require_owner(what text) */

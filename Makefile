@@ -1,24 +1,56 @@
-# kin_tr: a contact centre inside PostgreSQL.  "make help" lists what there is.
+# kin_tr: a contact centre inside PostgreSQL.
+#
+#	make demo		a month of a bank's calls, routed (DAYS=1: a short run)
+#	make demo-stop	removes the demo's cluster
+#	make test		every test
+#	make bench		every figure of docs/benchmarks.md
+#	make setup		installs what these need; they call it themselves
+#
+# and PGXS's own: make, make install, make clean.
+
 EXTENSION = kin_tr
 EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" kin_tr.control)
 
 MODULE_big = kin_tr
-OBJS = $(patsubst %.c,%.o,src/kin_tr.c $(sort $(wildcard $(addsuffix /*.c,$(addprefix src/,$(ROOMS))))))
 ROOMS = base expr events routing observe workers
+OBJS = $(patsubst %.c,%.o,src/kin_tr.c $(sort $(wildcard $(addsuffix /*.c,$(addprefix src/,$(ROOMS))))))
 
-DATA_built = sql/kin_tr--$(EXTVERSION).sql
-EXTRA_CLEAN = $(DATA_built) $(OBJS:.o=.d)
+# The install script is its parts, in their order.
+INSTALL_SCRIPT = sql/kin_tr--$(EXTVERSION).sql
+DATA_built = $(INSTALL_SCRIPT)
+EXTRA_CLEAN = $(INSTALL_SCRIPT) $(OBJS:.o=.d) build
 
-PG_CONFIG ?= pg_config
-PGXS := $(shell $(PG_CONFIG) --pgxs)
+PG_CONFIG ?= /usr/lib/postgresql/15/bin/pg_config
+PG_CPPFLAGS = -MMD -MP -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)
+PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
+	-Wno-missing-field-initializers -Wno-clobbered $(if $(WERROR),-Werror)
 override with_llvm = no
-override PG_CPPFLAGS += -MMD -MP -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server)
-PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers -Werror=implicit-function-declaration $(WERROR)
+
+# Before anything is installed there is no PGXS to include; "make setup" gets it.
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+ifneq ($(PGXS),)
 include $(PGXS)
+endif
 
 # PGXS knows no headers; the compiler tells which object needs which.
 -include $(OBJS:.o=.d)
 
-# The install script is its parts, in their order.
-$(DATA_built): $(sort $(wildcard sql/install/*.sql))
+$(INSTALL_SCRIPT): $(sort $(wildcard sql/install/*.sql))
 	cat $^ >$@
+
+.PHONY: setup demo demo-stop test bench
+
+setup:
+	test/setup.sh
+
+demo: setup
+	demo/demo.sh
+
+demo-stop:
+	demo/stop.sh
+
+test: setup
+	test/run.sh
+
+bench: setup
+	test/bench/run.sh

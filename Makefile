@@ -16,9 +16,9 @@ ROOMS = base expr events routing observe workers
 OBJS = $(patsubst %.c,%.o,src/kin_tr.c $(sort $(wildcard $(addsuffix /*.c,$(addprefix src/,$(ROOMS))))))
 
 # The install script is its parts, in their order.
-INSTALL_SCRIPT = sql/kin_tr--$(EXTVERSION).sql
-DATA_built = $(INSTALL_SCRIPT)
-EXTRA_CLEAN = $(INSTALL_SCRIPT) $(OBJS:.o=.d) build
+INSTALL_SQL = sql/kin_tr--$(EXTVERSION).sql
+DATA_built = $(INSTALL_SQL)
+EXTRA_CLEAN = $(INSTALL_SQL) $(OBJS:.o=.d) build
 
 PG_CONFIG ?= /usr/lib/postgresql/15/bin/pg_config
 PG_CPPFLAGS = -MMD -MP -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)
@@ -35,7 +35,7 @@ endif
 # PGXS knows no headers; the compiler tells which object needs which.
 -include $(OBJS:.o=.d)
 
-$(INSTALL_SCRIPT): $(sort $(wildcard sql/install/*.sql))
+$(INSTALL_SQL): $(sort $(wildcard sql/install/*.sql))
 	cat $^ >$@
 
 .PHONY: setup demo demo-stop test bench

@@ -15,6 +15,7 @@ CREATE FUNCTION kin_tr._workers_missing() RETURNS integer
 CREATE FUNCTION kin_tr._is_preloaded() RETURNS boolean
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_is_preloaded'
     SET search_path = pg_catalog, kin_tr, pg_temp;
+-- 3: KT_ROLE_MAINTENANCE of src/base/lock.h.
 CREATE FUNCTION kin_tr._lock_role(role integer) RETURNS boolean
     LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kin_tr_lock_role'
     SET search_path = pg_catalog, kin_tr, pg_temp;
@@ -208,7 +209,7 @@ DECLARE
     made integer := 0;
 BEGIN
     -- A restored dump brings its own, which must not overlap.
-    IF NOT EXISTS (SELECT FROM kin_tr.workspaces) THEN
+    IF NOT EXISTS (SELECT FROM kin_tr.workspaces) OR NOT kin_tr._lock_role(3) THEN
         RETURN 0;
     END IF;
     FOREACH parent IN ARRAY ARRAY['events', 'task_history', 'reservation_history'] LOOP
@@ -250,6 +251,9 @@ DECLARE
     keep interval;
     dropped integer := 0;
 BEGIN
+    IF NOT kin_tr._lock_role(3) THEN
+        RETURN 0;
+    END IF;
     FOR p IN
         SELECT parent.relname AS parent, child.relname AS name,
                (regexp_match(pg_get_expr(child.relpartbound, child.oid), 'TO \(''([^'']+)''\)'))[1]::timestamptz AS upper
@@ -391,6 +395,11 @@ BEGIN
     RETURN QUERY SELECT 'a workflow''s queues exist', w.sid, q.queue #>> '{}'
       FROM kin_tr.workflows w, jsonb_path_query(w.configuration, '$.**.queue') q(queue)
      WHERE NOT EXISTS (SELECT FROM kin_tr.task_queues x WHERE x.sid = (q.queue #>> '{}')::kin_tr.sid AND x.workspace_sid = w.workspace_sid);
+    RETURN QUERY SELECT 'a task''s status is one of six', t.sid, t.assignment_status FROM kin_tr.tasks t
+     WHERE t.assignment_status NOT IN ('pending', 'reserved', 'assigned', 'wrapping', 'completed', 'canceled');
+    RETURN QUERY SELECT 'a reservation''s status is one of eight', r.sid, r.reservation_status FROM kin_tr.reservations r
+     WHERE r.reservation_status NOT IN ('pending', 'accepted', 'wrapping', 'completed', 'rejected', 'timeout',
+                                        'canceled', 'rescinded');
     RETURN QUERY SELECT 'a task''s workspace exists', t.sid, t.workspace_sid::text FROM kin_tr.tasks t
      WHERE NOT EXISTS (SELECT FROM kin_tr.workspaces x WHERE x.sid = t.workspace_sid);
     RETURN QUERY SELECT 'a task''s channel exists', t.sid, t.task_channel_sid::text FROM kin_tr.tasks t

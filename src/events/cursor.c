@@ -361,19 +361,21 @@ read_unseen(Refs *refs, const KtCursor *cursor, int limit)
 {
 	static KtPlan after = {
 		"SELECT " EVENT_REF_COLUMNS " FROM kin_tr.events"
-		" WHERE recorded_at >= $1 AND (era, xid) >= ($2, $3)", "zix"
+		" WHERE recorded_at BETWEEN $1 AND $4 AND (era, xid) >= ($2, $3)", "zixz"
 	};
 	static KtPlan were_running = {
 		"SELECT e.* FROM pg_catalog.unnest($3) AS running,"
 		" LATERAL (SELECT " EVENT_REF_COLUMNS " FROM kin_tr.events"
-		"           WHERE recorded_at >= $1 AND (era, xid) >= ($2, running)"
-		"             AND (era, xid) <= ($2, running) OFFSET 0) e", "ziX"
+		"           WHERE recorded_at BETWEEN $1 AND $4 AND (era, xid) >= ($2, running)"
+		"             AND (era, xid) <= ($2, running) OFFSET 0) e", "ziXz"
 	};
-	Datum		values[3];
+	Datum		values[4];
 
 	values[0] = TimestampTzGetDatum(cursor->since);
 	values[1] = Int32GetDatum(cursor->era);
 	values[2] = FullTransactionIdGetDatum(FullTransactionIdFromU64(cursor->xmax));
+	/* Partitions are made weeks ahead: leave those of the future out, too. */
+	values[3] = TimestampTzGetDatum(GetCurrentTimestamp() + USECS_PER_DAY);
 	if (!read_into(refs, &after, values, limit))
 		return false;
 	if (cursor->nxip == 0)

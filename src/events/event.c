@@ -3,10 +3,8 @@
  *		Writing to the event log.
  *
  * This is the hottest code of kin_tr: a task's life writes eight events.  So
- * the rows of a call go to their partition in one multi-insert, without an
- * executor; what an INSERT would do is done here: the partition is found, and
- * its indexes are filled.  (An INSERT of four rows by SPI took 60 us, this
- * takes 10.)
+ * the rows of a call go to their partition at once, without an executor; that
+ * the partition is the right one is seen to here.
  *
  * Ids are drawn from the sequence in tens, all for one call: were they kept for
  * the next, a backend could give an old, small id to an object that has newer
@@ -14,17 +12,15 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/heapam.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "catalog/index.h"
 #include "catalog/partition.h"
 #include "commands/sequence.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "nodes/execnodes.h"
+#include "executor/tuptable.h"
 #include "partitioning/partbounds.h"
 #include "partitioning/partdesc.h"
 #include "utils/builtins.h"
@@ -35,6 +31,7 @@
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
 
+#include "base/insert.h"
 #include "base/spi.h"
 #include "events/era.h"
 #include "events/event.h"
@@ -240,39 +237,6 @@ fill_slot(TupleTableSlot *slot, KtEvent *event, TimestampTz recorded_at, Datum x
 	ExecStoreVirtualTuple(slot);
 }
 
-/* Enters rows into the indexes of their partition: columns only, no expression. */
-static void
-fill_indexes(Relation partition, TupleTableSlot **slots, int nslots)
-{
-	List	   *indexes = RelationGetIndexList(partition);
-	ListCell   *cell;
-
-	foreach(cell, indexes)
-	{
-		Relation	index = index_open(lfirst_oid(cell), RowExclusiveLock);
-		IndexInfo  *info = BuildIndexInfo(index);
-
-		if (info->ii_Expressions != NIL || info->ii_Predicate != NIL)
-			elog(ERROR, "index \"%s\" of kin_tr.events is not on plain columns",
-				 RelationGetRelationName(index));
-		for (int i = 0; i < nslots; i++)
-		{
-			Datum		values[INDEX_MAX_KEYS];
-			bool		isnull[INDEX_MAX_KEYS];
-
-			FormIndexDatum(info, slots[i], NULL, values, isnull);
-			(void) index_insert(index, values, isnull, &slots[i]->tts_tid, partition,
-								info->ii_Unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
-								false, info);
-		}
-#if PG_VERSION_NUM >= 170000
-		index_insert_cleanup(index, info);
-#endif
-		index_close(index, NoLock);
-	}
-	list_free(indexes);
-}
-
 /*
  * The role that asked for what happens, whose own rights these events are not
  * written with; a background worker is nobody.
@@ -320,8 +284,7 @@ kt_events_flush(void)
 		fill_slot(slots[i], &pending[i], recorded_at, xid, era, actor);
 		ExecMaterializeSlot(slots[i]);
 	}
-	table_multi_insert(partition, slots, n, GetCurrentCommandId(true), 0, NULL);
-	fill_indexes(partition, slots, n);
+	kt_insert(partition, slots, n);
 	for (int i = 0; i < n; i++)
 		ExecDropSingleTupleTableSlot(slots[i]);
 	table_close(partition, NoLock);
@@ -330,8 +293,6 @@ kt_events_flush(void)
 	MemoryContextDelete(context);
 	MemoryContextReset(pending_context);
 	wrote_events = true;
-	/* What follows in this transaction sees them. */
-	CommandCounterIncrement();
 }
 
 void

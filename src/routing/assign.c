@@ -71,6 +71,7 @@ carry_out(KtRouter *router, Work *work)
 	TimestampTz now = router->pool->now;
 	KtTask	   *task;
 	KtWorkerCard *cards = palloc(sizeof(KtWorkerCard) * proposal->nworkers);
+	int32		timeout;
 	int			n = 0;
 
 	memset(work->made, 0, sizeof(Made) * proposal->nworkers);
@@ -98,10 +99,11 @@ carry_out(KtRouter *router, Work *work)
 	task->offers = n;
 	task->assignments++;
 	kt_task_store(task, now);
+	timeout = reservation_timeout(router, task);
 	for (int i = 0, made = 0; i < proposal->nworkers; i++)
 		if (!work->made[i].stale)
-			work->made[i].reservation = kt_reservation_create(config, task, &cards[made++],
-															  reservation_timeout(router, task), now);
+			work->made[i].reservation = kt_reservation_create(config, task, &cards[made++], timeout, now);
+	router->next_timer = Min(router->next_timer, now + timeout * USECS_PER_SEC);
 	work->done = true;
 }
 

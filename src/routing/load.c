@@ -226,7 +226,12 @@ put_task(KtRouter *router, uint64 row)
 	bool		untried;
 
 	if (!kt_column_is_null(row, 15))
-		router->tasks_mark = Min(router->tasks_mark, kt_column_int64(row, 15));
+	{
+		TimestampTz wake_at = kt_column_int64(row, 15);
+
+		router->tasks_mark = Min(router->tasks_mark, wake_at);
+		router->next_timer = Min(router->next_timer, wake_at);
+	}
 	head.sid = kt_column_sid(row, 1);
 	if (kt_column_is_null(row, 3))
 	{
@@ -342,7 +347,7 @@ kt_router_load(KtRouter *router)
 	router->pool->restricted = router->restricted;
 	router->pool->nallowed = router->nallowed;
 	router->pool->allowed = router->allowed;
-	router->tasks_mark = router->reservations_mark = DT_NOBEGIN;
+	router->reservations_mark = DT_NOBEGIN;
 	router->minute = router->pool->now / USECS_PER_MINUTE;
 	for_each_row("SELECT " WORKER_COLUMNS " FROM kin_tr.workers", put_worker, router);
 	for_each_row("SELECT " CHANNEL_COLUMNS " FROM kin_tr.worker_channels", put_worker_channel, router);
@@ -350,7 +355,7 @@ kt_router_load(KtRouter *router)
 				 " is_open FROM kin_tr.reservations ORDER BY sid", put_reservation, router);
 	for_each_row("SELECT " TASK_COLUMNS " FROM kin_tr.tasks WHERE group_key IS NOT NULL"
 				 " ORDER BY group_key, order_key1, order_key2, sid", put_task, router);
-	router->tasks_mark = DT_NOBEGIN;
+	router->tasks_mark = router->next_timer = DT_NOBEGIN;
 	PopActiveSnapshot();
 	kt_spi_end(&spi);
 }
@@ -452,7 +457,7 @@ apply_events(KtRouter *router, KtEventRef *events, int n, Looks *looks)
 	}
 }
 
-void
+int
 kt_router_catch_up(KtRouter *router, bool with_own)
 {
 	MemoryContext old = MemoryContextSwitchTo(router->scratch);
@@ -462,8 +467,10 @@ kt_router_catch_up(KtRouter *router, bool with_own)
 	KtSid	   *sids;
 	KtSpi		spi;
 	int			n;
+	int			count;
 
 	events = kt_cursor_read(&cursor, MAX_EVENTS, &n);
+	count = n;
 	if (events != NULL)
 	{
 		apply_events(router, events, n, &looks);
@@ -494,4 +501,5 @@ kt_router_catch_up(KtRouter *router, bool with_own)
 		kt_spi_end(&spi);
 	}
 	MemoryContextSwitchTo(old);
+	return count;
 }

@@ -251,12 +251,14 @@ skip_steps(KtRouter *router, const KtTransactions *transactions, KtTurn *turn)
 	return true;
 }
 
-static void
+/* Reads what happened; how many events. */
+static int
 look(KtRouter *router, const KtTransactions *transactions)
 {
 	MemoryContext old = CurrentMemoryContext;
 	KtSpi		spi;
 	int64		minute;
+	int			events = 0;
 
 	transactions->begin();
 	kt_spi_begin(&spi);
@@ -264,7 +266,7 @@ look(KtRouter *router, const KtTransactions *transactions)
 	if (router->pool == NULL)
 		kt_router_load(router);
 	else
-		kt_router_catch_up(router, !transactions->retries);
+		events = kt_router_catch_up(router, !transactions->retries);
 	router->pool->now = kt_now();
 	minute = router->pool->now / USECS_PER_MINUTE;
 	if (minute != router->minute)
@@ -275,6 +277,7 @@ look(KtRouter *router, const KtTransactions *transactions)
 	kt_spi_end(&spi);
 	transactions->commit();
 	MemoryContextSwitchTo(old);
+	return events;
 }
 
 void
@@ -282,17 +285,18 @@ kt_router_turn(KtRouter *router, const KtTransactions *transactions, KtTurn *tur
 {
 	memset(turn, 0, sizeof(KtTurn));
 	MemoryContextReset(router->scratch);
-	look(router, transactions);
-	kt_timers_fire(router, transactions, turn, max_actions);
+	turn->events = look(router, transactions);
+	if (kt_timers_are_due(router))
+		kt_timers_fire(router, transactions, turn, max_actions);
 	if (turn->timed_out + turn->moved + turn->canceled > 0)
-		look(router, transactions);
+		(void) look(router, transactions);
 	for (;;)
 	{
 		if (router->pool->touched.length > 0)
 			kt_assign(router, transactions, turn, max_actions - turn->timed_out - turn->moved - turn->canceled);
 		if (turn->more || !skip_steps(router, transactions, turn))
 			break;
-		look(router, transactions);
+		(void) look(router, transactions);
 	}
 	kt_pool_collect(router->pool);
 }

@@ -36,6 +36,7 @@ typedef struct KtRouter
 	int64		own_event;
 	TimestampTz tasks_mark;		/* all task timers before this have been fired */
 	TimestampTz reservations_mark;	/* the same of reservations */
+	TimestampTz next_timer;		/* none is due before */
 	int			nretries;
 	int			retries_capacity;
 	KtRetry    *retries;
@@ -50,6 +51,7 @@ typedef struct KtTurn
 	int			timed_out;
 	int			moved;
 	int			canceled;
+	int			events;			/* read at its beginning */
 	bool		more;			/* something is left to do now */
 } KtTurn;
 
@@ -69,8 +71,8 @@ extern void kt_router_forget(KtRouter *router);
 /* load.c: fills the pool from the tables, under the active snapshot. */
 extern void kt_router_load(KtRouter *router);
 
-/* load.c: applies what happened since; loads where that is better. */
-extern void kt_router_catch_up(KtRouter *router, bool with_own);
+/* load.c: applies what happened since, and tells how much; loads where that is better. */
+extern int	kt_router_catch_up(KtRouter *router, bool with_own);
 
 /* Reads a task again, since it was locked or has moved. */
 extern void kt_router_look_at_tasks(KtRouter *router, const KtSid *tasks, int n);
@@ -100,6 +102,7 @@ extern void kt_assign(KtRouter *router, const KtTransactions *transactions, KtTu
 extern void kt_timers_fire(KtRouter *router, const KtTransactions *transactions, KtTurn *turn,
 						   int max_actions);
 extern TimestampTz kt_timers_next(KtRouter *router);	/* KT_NEVER: none */
+extern bool kt_timers_are_due(const KtRouter *router);
 
 extern void kt_router_retry(KtRouter *router, const KtSid *sid, bool timer);
 extern void kt_router_forget_retry(KtRouter *router, const KtSid *sid, bool timer);

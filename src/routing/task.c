@@ -11,11 +11,14 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "base/errors.h"
+#include "base/insert.h"
 #include "base/spi.h"
 #include "routing/attributes.h"
 #include "routing/placement.h"
@@ -269,26 +272,29 @@ put_row(KtTask *task, Datum *values, char *nulls)
 	Assert(i == PARAMETERS);
 }
 
+/* The parameters above are the table's columns but two. */
 void
 kt_task_insert(KtTask *task)
 {
-	static KtPlan insert = {
-		"INSERT INTO kin_tr.tasks (sid, workspace_sid, version, assignment_status, priority, timeout,"
-		" reason, workflow_sid, workflow_version, workflow_filter, workflow_target, task_queue_sid,"
-		" task_channel_sid, routing_target, ignore_capacity, date_created, date_updated,"
-		" task_queue_entered_date, virtual_start_time, not_before, deadline_base, step_deadline,"
-		" expires_at, wake_at, step_tried, assignments, offers, group_key, order_key1, order_key2,"
-		" document, attributes)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,"
-		" $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)", PARAMETER_TYPES "j"
-	};
-	Datum		values[PARAMETERS + 1];
-	char		nulls[PARAMETERS + 1];
+	Relation	tasks = table_open(kt_relation_oid("tasks"), RowExclusiveLock);
+	TupleTableSlot *slot = table_slot_create(tasks, NULL);
+	char		nulls[PARAMETERS];
 
-	put_row(task, values, nulls);
-	values[PARAMETERS] = JsonbPGetDatum(task->attributes);
-	nulls[PARAMETERS] = ' ';
-	kt_spi(&insert, values, nulls);
+	if (slot->tts_tupleDescriptor->natts != PARAMETERS + 2)
+		elog(ERROR, "kin_tr.tasks has %d columns, not %d", slot->tts_tupleDescriptor->natts,
+			 PARAMETERS + 2);
+	ExecClearTuple(slot);
+	put_row(task, slot->tts_values, nulls);
+	for (int i = 0; i < PARAMETERS; i++)
+		slot->tts_isnull[i] = nulls[i] == 'n';
+	slot->tts_values[PARAMETERS] = JsonbPGetDatum(task->attributes);
+	slot->tts_isnull[PARAMETERS] = false;
+	slot->tts_isnull[PARAMETERS + 1] = true;	/* finished_at */
+	ExecStoreVirtualTuple(slot);
+	ExecMaterializeSlot(slot);
+	kt_insert(tasks, &slot, 1);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(tasks, NoLock);
 }
 
 static void

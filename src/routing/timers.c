@@ -174,10 +174,23 @@ kt_timers_fire(KtRouter *router, const KtTransactions *transactions, KtTurn *tur
 		/* A reservation that times out puts its task back before its own timer is due. */
 		more = fire_batch(router, &reservations, &router->reservations_mark, turn, left);
 		more = fire_batch(router, &tasks, &router->tasks_mark, turn, left) || more;
+		if (!more)
+			router->next_timer = kt_timers_next(router);
 		kt_spi_end(&spi);
 		transactions->commit();
 		MemoryContextSwitchTo(old);
 	}
+}
+
+bool
+kt_timers_are_due(const KtRouter *router)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	for (int i = 0; i < router->nretries; i++)
+		if (router->retries[i].timer && router->retries[i].at <= now)
+			return true;
+	return router->pool->now >= router->next_timer;
 }
 
 static TimestampTz

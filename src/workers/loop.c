@@ -35,6 +35,9 @@
 #define FIRST_BACKOFF	1000L
 #define LAST_BACKOFF	60000L
 
+/* Microseconds from the beginning of one busy turn to the next. */
+#define PACE			1000
+
 /* How often a paused worker, or one without its lock, looks again. */
 #define PAUSED_INTERVAL 1000L
 
@@ -55,6 +58,15 @@ kt_loop_commit(void)
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(TopMemoryContext);
+}
+
+void
+kt_loop_rest(TimestampTz began)
+{
+	int64		spent = GetCurrentTimestamp() - began;
+
+	if (spent < PACE)
+		pg_usleep(PACE - spent);
 }
 
 static void
@@ -79,29 +91,53 @@ pin_session(const KtLoop *loop)
 	SetConfigOption("application_name", psprintf("kin_tr %s", loop->name), PGC_USERSET, PGC_S_SESSION);
 }
 
-/* Must it pause?  The home is looked at every second only: it costs a query. */
+/* Ends the process where it has nothing to do in this database. */
+static void
+exit_without_extension(void)
+{
+	/* The schema's look-up is cached; only a change of it is looked into. */
+	static Oid	schema = InvalidOid;
+	Oid			now = get_namespace_oid("kin_tr", true);
+
+	if (!OidIsValid(now) || (now != schema && !kt_extension_exists()))
+	{
+		kt_loop_commit();
+		kt_slots_set_extension(MyDatabaseId, false);
+		proc_exit(0);
+	}
+	schema = now;
+}
+
+/* The home is looked at every second only: it costs a query. */
+static bool
+is_away(void)
+{
+	static TimestampTz looked_at = 0;
+	static bool at_home = true;
+	bool		was_at_home = at_home;
+
+	if (at_home && GetCurrentTimestamp() - looked_at < USECS_PER_SEC)
+		return false;
+	at_home = kt_at_home();
+	looked_at = GetCurrentTimestamp();
+	if (was_at_home && !at_home)
+		ereport(LOG,
+				(errmsg("kin_tr: this database is a copy, so nothing acts in it"),
+				 errhint("If it shall take over, call kin_tr.resume_after_restore().")));
+	return !at_home;
+}
+
+/* Looks whether there is anything to do here, and whether it must pause. */
 static bool
 must_pause(void)
 {
-	static TimestampTz looked_at = 0;
-	static bool at_home = false;
-	bool		clock_is_set;
+	bool		pause;
 
 	kt_loop_begin();
-	clock_is_set = kt_clock_is_set();
-	if (!at_home || GetCurrentTimestamp() - looked_at > USECS_PER_SEC)
-	{
-		bool		was_at_home = at_home || looked_at == 0;
-
-		at_home = kt_at_home();
-		looked_at = GetCurrentTimestamp();
-		if (was_at_home && !at_home)
-			ereport(LOG,
-					(errmsg("kin_tr: this database is a copy, so nothing acts in it"),
-					 errhint("If it shall take over, call kin_tr.resume_after_restore().")));
-	}
+	exit_without_extension();
+	pause = kt_clock_is_set() || is_away();
 	kt_loop_commit();
-	return clock_is_set || !at_home;
+	return pause;
 }
 
 static void
@@ -127,24 +163,6 @@ take_turn(const KtLoop *loop)
 		wait = loop->turn();
 	kt_slots_report(pause);
 	return wait;
-}
-
-/* Ends the process where it has nothing to do in this database. */
-static void
-exit_without_extension(void)
-{
-	Oid			schema;
-
-	kt_loop_begin();
-	schema = get_namespace_oid("kin_tr", true);
-	if (OidIsValid(schema) && !kt_extension_exists())
-		schema = InvalidOid;
-	kt_loop_commit();
-	if (!OidIsValid(schema))
-	{
-		kt_slots_set_extension(MyDatabaseId, false);
-		proc_exit(0);
-	}
 }
 
 static void
@@ -192,7 +210,6 @@ kt_loop_run(const KtLoop *loop, Oid database)
 		proc_exit(0);
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
 	pin_session(loop);
-	exit_without_extension();
 	if (sigsetjmp(local_sigjmp_buf, 1) != 0)
 	{
 		recover(loop);
@@ -204,7 +221,6 @@ kt_loop_run(const KtLoop *loop, Oid database)
 	{
 		long		wait;
 
-		exit_without_extension();
 		pgstat_report_activity(STATE_RUNNING, loop->name);
 		wait = take_turn(loop);
 		pgstat_report_stat(false);

@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
+
 #include "base/lock.h"
 #include "workers/slots.h"
 
@@ -28,6 +30,12 @@ typedef struct KtLoop
 
 /* Does not return. */
 extern void kt_loop_run(const KtLoop *loop, Oid database) pg_attribute_noreturn();
+
+/*
+ * A rest after a turn that had work.  Commits that come meanwhile find the
+ * latch unattended, so they need not signal, and the next turn sees them all.
+ */
+extern void kt_loop_rest(TimestampTz began);
 
 /* Transactions of a worker. */
 extern void kt_loop_begin(void);

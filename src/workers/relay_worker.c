@@ -4,8 +4,8 @@
  *
  * It commits asynchronously, since it holds no truth: its place in the log is
  * stored once a second, and after a crash it rings for the last second again.
- * Under load it waits a millisecond between two turns, so that one NOTIFY tells
- * of many events; one that comes after a pause is told at once.
+ * Under load it rests between two turns, so that one NOTIFY tells of many
+ * events; one that comes after a pause is told at once.
  */
 #include "postgres.h"
 
@@ -17,7 +17,6 @@
 #include "workers/loop.h"
 #include "workers/workers.h"
 
-#define PACE			1000	/* us between turns, under load */
 #define STORE_INTERVAL	USECS_PER_SEC
 #define INTERVAL		1000L	/* ms, when nobody wakes it */
 
@@ -70,12 +69,7 @@ turn(void)
 	kt_loop_commit();
 	loaded = true;
 	if (rung > 0)
-	{
-		int64		spent = GetCurrentTimestamp() - began;
-
-		if (spent < PACE)
-			pg_usleep(PACE - spent);
-	}
+		kt_loop_rest(began);
 	return unstored ? STORE_INTERVAL / 1000 : INTERVAL;
 }
 

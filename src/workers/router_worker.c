@@ -37,20 +37,14 @@ forget(void)
 static long
 until_next_timer(void)
 {
-	TimestampTz next;
+	TimestampTz next = router->next_timer;
 	TimestampTz now = GetCurrentTimestamp();
-	KtSpi		spi;
 
-	kt_loop_begin();
-	kt_spi_begin(&spi);
-	next = kt_timers_next(router);
-	kt_spi_end(&spi);
-	kt_loop_commit();
 	for (int i = 0; i < router->nretries; i++)
 		next = Min(next, router->retries[i].at);
-	if (next == DT_NOEND)
-		return MAINTENANCE_INTERVAL;
-	return next <= now ? 0 : Min((next - now) / 1000 + 1, MAINTENANCE_INTERVAL);
+	if (next <= now)
+		return 0;
+	return Min((next - now) / 1000 + 1, MAINTENANCE_INTERVAL);
 }
 
 static void
@@ -78,6 +72,7 @@ maintain(void)
 static long
 turn(void)
 {
+	TimestampTz began = GetCurrentTimestamp();
 	KtTurn		done;
 
 	if (router == NULL)
@@ -86,6 +81,8 @@ turn(void)
 	if (done.more)
 		return 0;
 	maintain();
+	if (done.events > 0)
+		kt_loop_rest(began);
 	return until_next_timer();
 }
 

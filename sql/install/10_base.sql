@@ -98,6 +98,16 @@ CREATE OPERATOR pg_catalog.= (
     LEFTARG = text, RIGHTARG = kin_tr.sid, FUNCTION = kin_tr._text_eq_sid,
     COMMUTATOR = OPERATOR(pg_catalog.=));
 
+-- Without these 'text' || sid would be ambiguous, as sids turn into text.
+CREATE FUNCTION kin_tr._sid_concat_text(kin_tr.sid, text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN $1::text OPERATOR(pg_catalog.||) $2;
+CREATE FUNCTION kin_tr._text_concat_sid(text, kin_tr.sid) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN $1 OPERATOR(pg_catalog.||) $2::text;
+CREATE OPERATOR pg_catalog.|| (LEFTARG = kin_tr.sid, RIGHTARG = text, FUNCTION = kin_tr._sid_concat_text);
+CREATE OPERATOR pg_catalog.|| (LEFTARG = text, RIGHTARG = kin_tr.sid, FUNCTION = kin_tr._text_concat_sid);
+
 CREATE FUNCTION kin_tr._new_sid(kind text) RETURNS kin_tr.sid
     LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'kin_tr_sid_new';
 CREATE FUNCTION kin_tr._is_sid(text) RETURNS boolean

@@ -56,7 +56,7 @@ CREATE FUNCTION kin_tr._functions_of(kind text) RETURNS SETOF regprocedure
                 'get_task_queue', 'get_workflow', 'get_worker', 'get_worker_channel', 'get_task',
                 'get_task_by_call_sid', 'get_reservation', 'worker_status', 'active_reservations',
                 'events_since', 'current_cursor', 'evaluate_expression', 'validate_workflow', 'now',
-                'next_due', 'version', 'health', '_sid_eq_text', '_text_eq_sid'])
+                'next_due', 'version', 'health', '_sid_eq_text', '_text_eq_sid', '_text_concat_sid'])
             OR p.proname LIKE '\_sid\_%' OR p.proname IN ('_capacity_percentage')
             OR kind IN ('app', 'supervisor', 'admin') AND p.proname = ANY (ARRAY['create_task',
                 'create_voice_call_task', 'create_callback_task', 'update_task', 'cancel_task', 'wrapup_task',

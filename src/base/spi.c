@@ -199,8 +199,11 @@ valid_plan(KtPlan *plan)
 static uint64
 execute(KtPlan *plan, Datum *values, const char *nulls, bool read_only, uint64 limit)
 {
+	MemoryContext caller = CurrentMemoryContext;
 	int			result = SPI_execute_plan(valid_plan(plan), values, nulls, read_only, limit);
 
+	/* SPI leaves its own behind, which kt_spi_end() frees. */
+	MemoryContextSwitchTo(caller);
 	if (result < 0)
 		elog(ERROR, "could not execute \"%s\": %s", plan->sql, SPI_result_code_string(result));
 	return SPI_processed;

@@ -130,6 +130,7 @@ settle(KtRouter *router, Work *work, KtTurn *turn)
 	{
 		KtPoolWorker *worker = proposal->workers[i];
 
+		/* The match counted it; kt_pool_open() counts what was made. */
 		worker->slots[channel].open--;
 		if (work->done && !kt_sid_is_null(&work->made[i].reservation))
 		{

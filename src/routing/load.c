@@ -111,8 +111,7 @@ put_worker(KtRouter *router, uint64 row)
 	(void) kt_pool_put_worker(router->pool, &worker);
 }
 
-#define CHANNEL_COLUMNS \
-	"worker_sid, task_channel_sid, configured_capacity, available, last_reserved_at"
+#define CHANNEL_COLUMNS "worker_sid, task_channel_sid, configured_capacity, available"
 
 static void
 put_worker_channel(KtRouter *router, uint64 row)
@@ -121,19 +120,23 @@ put_worker_channel(KtRouter *router, uint64 row)
 	KtSid		channel_sid = kt_column_sid(row, 2);
 	KtPoolWorker *worker = kt_pool_worker(router->pool, &worker_sid);
 	int			channel = worker ? kt_space_channel(worker->space, &channel_sid) : -1;
-	KtSlot	   *slot;
 
-	if (channel < 0)
-		return;
-	slot = &worker->slots[channel];
-	if (!kt_column_is_null(row, 5) && !slot->idle)
-	{
-		TimestampTz reserved = kt_column_int64(row, 5);
+	if (channel >= 0)
+		kt_pool_set_slot(router->pool, worker, channel, kt_column_int32(row, 3),
+						 kt_column_bool(row, 4));
+}
 
-		slot->last_reserved = Max(slot->last_reserved, reserved);
-		worker->last_reserved = Max(worker->last_reserved, reserved);
-	}
-	kt_pool_set_slot(router->pool, worker, channel, kt_column_int32(row, 3), kt_column_bool(row, 4));
+/* When a worker was last reserved, as far as that has moved to history. */
+static void
+put_clock(KtRouter *router, uint64 row)
+{
+	KtSid		worker_sid = kt_column_sid(row, 1);
+	KtSid		channel_sid = kt_column_sid(row, 2);
+	KtPoolWorker *worker = kt_pool_worker(router->pool, &worker_sid);
+	int			channel = worker ? kt_space_channel(worker->space, &channel_sid) : -1;
+
+	if (channel >= 0)
+		kt_pool_note_reserved(router->pool, worker, channel, kt_column_int64(row, 3));
 }
 
 void
@@ -317,9 +320,8 @@ put_reservation(KtRouter *router, uint64 row)
 	KtPoolWorker *worker = kt_pool_worker(router->pool, &worker_sid);
 	int			channel = worker ? kt_space_channel(worker->space, &channel_sid) : -1;
 
-	/* Rows come by sid, so the last of a worker's is its latest. */
 	if (channel >= 0)
-		kt_pool_mark_reserved(router->pool, worker, channel, created);
+		kt_pool_note_reserved(router->pool, worker, channel, created);
 	if (kt_column_bool(row, 7))
 		kt_pool_open(router->pool, &sid, &worker_sid, &task, &channel_sid,
 					 strcmp(status, "accepted") == 0);
@@ -350,9 +352,12 @@ kt_router_load(KtRouter *router)
 	router->reservations_mark = DT_NOBEGIN;
 	router->minute = router->pool->now / USECS_PER_MINUTE;
 	for_each_row("SELECT " WORKER_COLUMNS " FROM kin_tr.workers", put_worker, router);
-	for_each_row("SELECT " CHANNEL_COLUMNS " FROM kin_tr.worker_channels", put_worker_channel, router);
+	/* Their clocks before their channels: what is idle is in order by its clock. */
+	for_each_row("SELECT worker_sid, task_channel_sid, last_reserved_at FROM kin_tr.worker_channels"
+				 " WHERE last_reserved_at IS NOT NULL ORDER BY last_reserved_at", put_clock, router);
 	for_each_row("SELECT sid, worker_sid, task_sid, task_channel_sid, reservation_status, date_created,"
 				 " is_open FROM kin_tr.reservations ORDER BY sid", put_reservation, router);
+	for_each_row("SELECT " CHANNEL_COLUMNS " FROM kin_tr.worker_channels", put_worker_channel, router);
 	for_each_row("SELECT " TASK_COLUMNS " FROM kin_tr.tasks WHERE group_key IS NOT NULL"
 				 " ORDER BY group_key, order_key1, order_key2, sid", put_task, router);
 	router->tasks_mark = router->next_timer = DT_NOBEGIN;

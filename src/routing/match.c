@@ -33,7 +33,10 @@ compare_groups(Datum a, Datum b, void *arg)
 	KtGroup    *x = (KtGroup *) DatumGetPointer(a);
 	KtGroup    *y = (KtGroup *) DatumGetPointer(b);
 
-	if (is_lifo(x) != is_lifo(y) && x->space == y->space)
+	/* Workspaces have nothing to do with each other, but an order must be one. */
+	if (x->space != y->space)
+		return memcmp(&y->space->sid, &x->space->sid, sizeof(KtSid));
+	if (is_lifo(x) != is_lifo(y))
 		return is_lifo(x) == x->space->lifo_first ? 1 : -1;
 	return -kt_head_compare(&x->heads[0], &y->heads[0]);
 }

@@ -882,6 +882,23 @@ leave_class(KtPoolWorker *worker)
 	worker->class = NULL;
 }
 
+/* Whatever channel it is idle in. */
+static void
+touch_idle(KtPool *pool, KtPoolWorker *worker)
+{
+	for (int i = 0; i < worker->space->nchannels; i++)
+		if (worker->slots[i].idle)
+			kt_pool_touch_worker(pool, worker, i);
+}
+
+/* A counter that a step may look at has changed, up or down. */
+static void
+touch_by_counter(KtPool *pool, KtPoolWorker *worker)
+{
+	if (worker->space->ncounting > 0)
+		touch_idle(pool, worker);
+}
+
 static void
 enter_class(KtPool *pool, KtPoolWorker *worker, KtClass *class)
 {
@@ -890,11 +907,8 @@ enter_class(KtPool *pool, KtPoolWorker *worker, KtClass *class)
 	if (class->nworkers++ == 0)
 		worker->space->nempty_classes--;
 	for (int i = 0; i < worker->space->nchannels; i++)
-	{
 		kt_pool_place_slot(pool, worker, i);
-		if (worker->slots[i].idle)
-			kt_pool_touch_worker(pool, worker, i);
-	}
+	touch_idle(pool, worker);
 }
 
 static KtValue *
@@ -937,6 +951,7 @@ kt_pool_put_worker(KtPool *pool, const KtWorkerRow *row)
 	KtPoolWorker *worker;
 	KtClass    *class;
 	bool		found;
+	bool		renamed;
 
 	if (space == NULL)
 		return NULL;
@@ -950,7 +965,8 @@ kt_pool_put_worker(KtPool *pool, const KtWorkerRow *row)
 		for (int i = 0; i < space->nchannels; i++)
 			worker->slots[i].worker = worker;
 	}
-	if (worker->friendly_name == NULL || strcmp(worker->friendly_name, row->friendly_name) != 0)
+	renamed = worker->friendly_name == NULL || strcmp(worker->friendly_name, row->friendly_name) != 0;
+	if (renamed)
 		set_name(pool, worker, row->friendly_name);
 	worker->version = row->version;
 	worker->activity = row->activity;
@@ -962,6 +978,8 @@ kt_pool_put_worker(KtPool *pool, const KtWorkerRow *row)
 		leave_class(worker);
 		enter_class(pool, worker, class);
 	}
+	else if (renamed)
+		touch_idle(pool, worker);	/* tasks may know a worker by this name */
 	return worker;
 }
 
@@ -1025,6 +1043,25 @@ kt_pool_mark_reserved(KtPool *pool, KtPoolWorker *worker, int channel, Timestamp
 			pairingheap_add(worker->class->idle[i], &slots[i].node);
 }
 
+void
+kt_pool_note_reserved(KtPool *pool, KtPoolWorker *worker, int channel, TimestampTz at)
+{
+	KtSlot	   *slot = &worker->slots[channel];
+
+	Assert(!slot->idle);
+	pool->sequence++;
+	if (at >= worker->last_reserved)
+	{
+		worker->last_reserved = at;
+		worker->sequence = pool->sequence;
+	}
+	if (at >= slot->last_reserved)
+	{
+		slot->last_reserved = at;
+		slot->sequence = pool->sequence;
+	}
+}
+
 /* ---------------------------------------------------- open reservations */
 
 void
@@ -1047,16 +1084,7 @@ kt_pool_open(KtPool *pool, const KtSid *reservation, const KtSid *worker_sid, co
 	worker->slots[channel].open++;
 	worker->slots[channel].assigned += accepted;
 	kt_pool_place_slot(pool, worker, channel);
-}
-
-/* A counter that a step may look at has changed. */
-static void
-touch_by_counter(KtPool *pool, KtPoolWorker *worker)
-{
-	if (worker->space->ncounting > 0)
-		for (int i = 0; i < worker->space->nchannels; i++)
-			if (worker->slots[i].idle)
-				kt_pool_touch_worker(pool, worker, i);
+	touch_by_counter(pool, worker);
 }
 
 void

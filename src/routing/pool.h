@@ -243,6 +243,9 @@ extern void kt_pool_set_slot(KtPool *pool, KtPoolWorker *worker, int channel, in
 /* A worker was reserved, or what would be now: it goes to the end of the idle. */
 extern void kt_pool_mark_reserved(KtPool *pool, KtPoolWorker *worker, int channel, TimestampTz at);
 
+/* It was reserved then: for loading, while it is in no idle heap. */
+extern void kt_pool_note_reserved(KtPool *pool, KtPoolWorker *worker, int channel, TimestampTz at);
+
 /* Its open reservations. */
 extern void kt_pool_open(KtPool *pool, const KtSid *reservation, const KtSid *worker,
 						 const KtSid *task, const KtSid *channel, bool accepted);

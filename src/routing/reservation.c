@@ -454,6 +454,8 @@ kin_tr_accept_reservation(PG_FUNCTION_ARGS)
 		kt_task_transition(call.task, KT_TASK_ASSIGNED);
 		call.task->offers = 0;
 		call.task->expires_at = call.now + 24 * USECS_PER_HOUR;
+		/* Mostly it is woken before that, and so the update stays HOT. */
+		call.task->wake_at = Min(call.task->wake_at, call.task->expires_at);
 		kt_task_store(call.task, call.now);
 	}
 	kt_reservation_transition(call.config, call.reservation, call.task, KT_RESERVATION_ACCEPTED,

@@ -292,7 +292,8 @@ kt_router_turn(KtRouter *router, const KtTransactions *transactions, KtTurn *tur
 		(void) look(router, transactions);
 	for (;;)
 	{
-		if (router->pool->touched.length > 0)
+		/* An assignment may touch again: a step may want workers that are busy. */
+		while (router->pool->touched.length > 0 && !turn->more)
 			kt_assign(router, transactions, turn, max_actions - turn->timed_out - turn->moved - turn->canceled);
 		if (turn->more || !skip_steps(router, transactions, turn))
 			break;

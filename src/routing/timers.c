@@ -174,8 +174,9 @@ kt_timers_fire(KtRouter *router, const KtTransactions *transactions, KtTurn *tur
 		/* A reservation that times out puts its task back before its own timer is due. */
 		more = fire_batch(router, &reservations, &router->reservations_mark, turn, left);
 		more = fire_batch(router, &tasks, &router->tasks_mark, turn, left) || more;
+		/* A timer may be set for earlier without a word, but not for the next hour. */
 		if (!more)
-			router->next_timer = kt_timers_next(router);
+			router->next_timer = Min(kt_timers_next(router), router->pool->now + USECS_PER_HOUR);
 		kt_spi_end(&spi);
 		transactions->commit();
 		MemoryContextSwitchTo(old);

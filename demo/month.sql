@@ -28,7 +28,7 @@ SELECT kin_tr.set_clock(NULL, force => (SELECT max(ended_at) >= now() FROM bank.
 DO $$
 BEGIN
 	IF EXISTS (
-		SELECT FROM bank.outcomes AS o FULL JOIN kin_tr.all_tasks AS t ON t.sid::text = o.task_sid
+		SELECT FROM bank.outcomes AS o FULL JOIN kin_tr.all_tasks AS t ON t.sid = o.task_sid
 		WHERE t.assignment_status IS DISTINCT FROM CASE WHEN o.answered_at IS NULL THEN 'canceled' ELSE 'completed' END
 		OR o.ended_at IS NULL)
 		OR (SELECT count(*) FROM bank.outcomes)

@@ -88,7 +88,7 @@ UPDATE bank.calls SET left_out = 'TT' WHERE left_out IS NULL AND type = 'TT';
 -- A skill is a type that the agent served at least once in the month, in a call left out too.
 CREATE TABLE bank.agents AS
 	SELECT row_number() OVER (ORDER BY agent)::integer AS number, agent AS name,
-		array_agg(DISTINCT type) AS skills, NULL::text AS worker_sid
+		array_agg(DISTINCT type) AS skills, NULL::kin_tr.sid AS worker_sid
 	FROM bank.calls WHERE agent IS NOT NULL AND type <> 'TT'
 	GROUP BY agent;
 

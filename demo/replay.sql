@@ -21,7 +21,7 @@ CREATE TABLE bank.agenda (
 
 CREATE TABLE bank.outcomes (
 	record		integer PRIMARY KEY,
-	task_sid	text NOT NULL UNIQUE,
+	task_sid	kin_tr.sid NOT NULL UNIQUE,
 	hangs_up_at	timestamptz NOT NULL,
 	agent		integer,				-- who answered, at once after the reservation
 	answered_at	timestamptz,
@@ -42,7 +42,7 @@ DECLARE
 	present		boolean[] := array_fill(false, ARRAY[(SELECT max(number) FROM bank.agents)]);
 	serving		boolean[] := present;
 	online		boolean[] := present;	-- as kin_tr knows it
-	workers		text[] := (SELECT array_agg(worker_sid ORDER BY number) FROM bank.agents);
+	workers		kin_tr.sid[] := (SELECT array_agg(worker_sid ORDER BY number) FROM bank.agents);
 BEGIN
 	TRUNCATE bank.agenda;
 	INSERT INTO bank.agenda
@@ -63,7 +63,7 @@ BEGIN
 			FOR reserved IN
 				-- Only a pending reservation can time out, and that has an index.
 				SELECT r.sid, r.task_sid, a.number AS agent
-				FROM kin_tr.reservations AS r JOIN bank.agents AS a ON a.worker_sid = r.worker_sid::text
+				FROM kin_tr.reservations AS r JOIN bank.agents AS a ON a.worker_sid = r.worker_sid
 				WHERE r.reservation_status = 'pending' AND r.times_out_at IS NOT NULL ORDER BY r.sid
 			LOOP
 				PERFORM kin_tr.accept_reservation(reserved.sid);

@@ -332,9 +332,9 @@ typedef struct Refs
 static bool
 read_into(Refs *refs, KtPlan *plan, Datum *values, int limit)
 {
-	uint64		n = kt_spi_read(plan, values, NULL, limit + 1);
+	uint64		n = kt_spi_read(plan, values, NULL, (uint64) limit + 1);
 
-	if (refs->length + n > limit)
+	if (refs->length + n > (uint64) limit)
 		return false;
 	if (refs->length + n > refs->capacity)
 	{
@@ -476,29 +476,34 @@ kt_cursor_ids(const KtCursor *from, const KtCursor *to, int64 *first, int64 *las
 KtEventRef *
 kt_cursor_read_own(int64 after, int *count)
 {
-	static KtPlan plan = {
+	static KtPlan all = {
 		"SELECT " EVENT_REF_COLUMNS " FROM kin_tr.events"
-		" WHERE (era, xid) >= ($1, $2) AND (era, xid) <= ($1, $2) AND id > $3", "ixI"
+		" WHERE (era, xid) >= ($1, $2) AND (era, xid) <= ($1, $2) AND recorded_at >= $3", "ixz"
 	};
-	MemoryContext context = CurrentMemoryContext;
-	KtEventRef *refs;
-	Datum		values[3];
-	uint64		n;
+
+	/* Few ids are higher than the last that this transaction drew itself. */
+	static KtPlan later = {
+		"SELECT " EVENT_REF_COLUMNS " FROM kin_tr.events"
+		" WHERE id > $4 AND era = $1 AND xid = $2 AND recorded_at >= $3", "ixzI"
+	};
+	Refs		refs = {CurrentMemoryContext};
+	Datum		values[4];
 	KtSpi		spi;
 
 	*count = 0;
 	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()))
 		return NULL;
 	kt_spi_begin(&spi);
+	PushActiveSnapshot(GetLatestSnapshot());
 	values[0] = Int32GetDatum(kt_era());
 	values[1] = FullTransactionIdGetDatum(GetTopFullTransactionId());
-	values[2] = Int64GetDatum(after);
-	n = kt_spi(&plan, values, NULL);
-	refs = MemoryContextAlloc(context, sizeof(KtEventRef) * Max(n, 1));
-	for (uint64 i = 0; i < n; i++)
-		copy_ref(&refs[i], i, context);
-	qsort(refs, n, sizeof(KtEventRef), compare_refs);
+	values[2] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp() - USECS_PER_HOUR);
+	values[3] = Int64GetDatum(after);
+	(void) read_into(&refs, after == 0 ? &all : &later, values, PG_INT32_MAX - 1);
+	PopActiveSnapshot();
 	kt_spi_end(&spi);
-	*count = (int) n;
-	return refs;
+	if (refs.length > 1)
+		qsort(refs.items, refs.length, sizeof(KtEventRef), compare_refs);
+	*count = refs.length;
+	return refs.items;
 }

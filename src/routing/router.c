@@ -27,7 +27,6 @@
 
 PG_FUNCTION_INFO_V1(kin_tr_tick);
 PG_FUNCTION_INFO_V1(kin_tr_next_due);
-PG_FUNCTION_INFO_V1(kin_tr_sweep);
 
 /* A locked row is tried again after 10 ms, doubling to 1 s. */
 #define FIRST_RETRY (10 * INT64CONST(1000))
@@ -439,29 +438,4 @@ kin_tr_next_due(PG_FUNCTION_ARGS)
 	if (isnull)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(next);
-}
-
-/*
- * _sweep() -> integer: how many assignments a router that has just loaded
- * everything would make, after this one has found nothing more to do.  Anything
- * but 0 is a missed edge.
- */
-Datum
-kin_tr_sweep(PG_FUNCTION_ARGS)
-{
-	KtRouter   *fresh = kt_router_create(CurrentMemoryContext);
-	KtProposal	proposal;
-	int			found = 0;
-	KtSpi		spi;
-
-	kt_spi_begin(&spi);
-	MemoryContextSwitchTo(fresh->scratch);
-	kt_router_load(fresh);
-	kt_match_begin(fresh);
-	while (kt_match_next(fresh, &proposal))
-		found++;
-	kt_match_end(fresh);
-	kt_spi_end(&spi);
-	MemoryContextDelete(fresh->context);
-	PG_RETURN_INT32(found);
 }

@@ -107,6 +107,12 @@ extern bool kt_timers_are_due(const KtRouter *router);
 extern void kt_router_retry(KtRouter *router, const KtSid *sid, bool timer);
 extern void kt_router_forget_retry(KtRouter *router, const KtSid *sid, bool timer);
 
+/*
+ * sweep.c: looks whether an edge was missed, after a turn that left nothing to
+ * do.  Then it is counted, and the router forgets all, to load it anew.
+ */
+extern void kt_router_sweep(KtRouter *router, const KtTransactions *transactions);
+
 /* router.c: all of a turn. */
 extern void kt_router_turn(KtRouter *router, const KtTransactions *transactions, KtTurn *turn,
 						   int max_actions);

@@ -69,6 +69,21 @@ maintain(void)
 		all_at = now;
 }
 
+/* Not oftener than its setting says, nor for more than a hundredth of the time. */
+static void
+sweep(void)
+{
+	static TimestampTz not_before = 0;
+	TimestampTz began = GetCurrentTimestamp();
+
+	if (not_before == 0)
+		not_before = began + kt_sweep_interval * USECS_PER_SEC;
+	if (began < not_before)
+		return;
+	kt_router_sweep(router, &own_transactions);
+	not_before = began + Max(kt_sweep_interval * USECS_PER_SEC, 100 * (GetCurrentTimestamp() - began));
+}
+
 static long
 turn(void)
 {
@@ -81,6 +96,7 @@ turn(void)
 	if (done.more)
 		return 0;
 	maintain();
+	sweep();
 	if (done.events > 0)
 		kt_loop_rest(began);
 	return until_next_timer();

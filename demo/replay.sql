@@ -61,10 +61,9 @@ BEGIN
 			unrouted := false;
 			CONTINUE WHEN (SELECT assigned FROM kin_tr.tick()) = 0;
 			FOR reserved IN
-				-- Only a pending reservation can time out, and that has an index.
 				SELECT r.sid, r.task_sid, a.number AS agent
-				FROM kin_tr.reservations AS r JOIN bank.agents AS a ON a.worker_sid = r.worker_sid
-				WHERE r.reservation_status = 'pending' AND r.times_out_at IS NOT NULL ORDER BY r.sid
+				FROM kin_tr.active_reservations() AS r JOIN bank.agents AS a USING (worker_sid)
+				WHERE r.reservation_status = 'pending' ORDER BY r.sid
 			LOOP
 				PERFORM kin_tr.accept_reservation(reserved.sid);
 				UPDATE bank.outcomes SET agent = reserved.agent, answered_at = clock

@@ -92,9 +92,10 @@ tap() {
 
 fuzz() {
     step fuzz bash -c 'mkdir -p build/corpus && clang -g -O1 -fsanitize=fuzzer,address,undefined \
-        -fno-sanitize-recover=undefined -Isrc -o build/fuzz_expr test/fuzz/expr_fuzz.c src/expr/*.c &&
+        -fno-sanitize-recover=undefined -Isrc -o build/fuzz_expr test/fuzz/expr_fuzz.c src/expr/*.c || exit 1
         build/fuzz_expr -max_total_time="${FUZZ_SECONDS:-20}" -verbosity=0 -dict=test/fuzz/expr.dict \
-            build/corpus test/fuzz/corpus/expr && echo "ok 1 - the expression language survives ${FUZZ_SECONDS:-20} s of fuzzing"'
+            build/corpus test/fuzz/corpus/expr >build/fuzz.log 2>&1 || { tail -40 build/fuzz.log; exit 1; }
+        echo "ok 1 - the expression language survives ${FUZZ_SECONDS:-20} s of fuzzing"'
 }
 
 for kind in $kinds; do "$kind"; done

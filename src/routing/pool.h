@@ -11,7 +11,7 @@
  *	 group	 tasks that no step can tell apart (see placement.c)
  *	 fit	 a class whose workers a group's tasks may be offered to
  *
- * pool.c keeps these and their links; load.c fills it from the tables and keeps
+ * pool*.c keep these and their links; load.c fills it from the tables and keeps
  * it up to date by events; match.c chooses; assign.c carries out.
  */
 #ifndef KIN_TR_ROUTING_POOL_H
@@ -122,6 +122,7 @@ typedef struct KtStepPlan
 		int32		filter;
 		int32		target;
 	}			key;			/* hash key */
+	KtSpace    *space;
 	const KtTarget *target;
 	int		   *worker_paths;	/* by path of the expression; -1: not a worker's */
 	int		   *order_paths;	/* by key of order_by */

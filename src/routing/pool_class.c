@@ -1,0 +1,172 @@
+/*
+ * pool_class.c
+ *		Workers that no expression can tell apart.
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+
+#include "routing/attributes.h"
+#include "routing/pool_private.h"
+
+static bool
+same_value(const KtValue *a, const KtValue *b)
+{
+	if (a->kind != b->kind)
+		return false;
+	switch (a->kind)
+	{
+		case KT_VALUE_BOOL:
+			return a->boolean == b->boolean;
+		case KT_VALUE_INTEGER:
+			return a->integer == b->integer;
+		case KT_VALUE_STRING:
+		case KT_VALUE_DECIMAL:
+			return a->length == b->length && memcmp(a->text, b->text, a->length) == 0;
+		case KT_VALUE_ARRAY:
+			if (a->length != b->length)
+				return false;
+			for (uint32 i = 0; a->items != NULL && b->items != NULL && i < a->length; i++)
+				if (!same_value(&a->items[i], &b->items[i]))
+					return false;
+			return true;
+		default:
+			return true;
+	}
+}
+
+static uint64
+hash_value(const KtValue *value)
+{
+	uint64		hash;
+
+	if (value->kind != KT_VALUE_ARRAY || value->items == NULL)
+		return value->kind == KT_VALUE_OBJECT || value->kind == KT_VALUE_ARRAY ?
+			(uint64) value->kind : kt_value_hash(value);
+	hash = value->length;
+	for (uint32 i = 0; i < value->length; i++)
+		hash = hash_combine64(hash, hash_value(&value->items[i]));
+	return hash;
+}
+
+static int
+compare_slots(const pairingheap_node *a, const pairingheap_node *b, void *arg)
+{
+	const KtSlot *x = pairingheap_const_container(KtSlot, node, a);
+	const KtSlot *y = pairingheap_const_container(KtSlot, node, b);
+	bool		per_channel = *(bool *) arg;
+	TimestampTz xt = per_channel ? x->last_reserved : x->worker->last_reserved;
+	TimestampTz yt = per_channel ? y->last_reserved : y->worker->last_reserved;
+	uint64		xs = per_channel ? x->sequence : x->worker->sequence;
+	uint64		ys = per_channel ? y->sequence : y->worker->sequence;
+
+	/* The heap's first is its greatest: who has been idle longest. */
+	if (xt != yt)
+		return xt < yt ? 1 : -1;
+	if (xs != ys)
+		return xs < ys ? 1 : -1;
+	return memcmp(&y->worker->sid, &x->worker->sid, sizeof(KtSid));
+}
+
+static KtClass *
+make_class(KtPool *pool, KtSpace *space, uint64 hash, const KtSid *activity, const KtValue *values)
+{
+	KtClass    *class = kt_pool_alloc(pool, sizeof(KtClass));
+	const KtActivity *configured = kt_config_activity(pool->config, activity);
+
+	class->hash = hash;
+	class->space = space;
+	class->activity = *activity;
+	class->available = configured != NULL && configured->available;
+	class->values = kt_pool_alloc(pool, sizeof(KtValue) * Max(space->npaths, 1));
+	for (int i = 0; i < space->npaths; i++)
+		class->values[i] = kt_value_copy(&values[i], pool->context);
+	dlist_init(&class->workers);
+	class->idle = kt_pool_alloc(pool, sizeof(pairingheap *) * Max(space->nchannels, 1));
+	for (int i = 0; i < space->nchannels; i++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(pool->context);
+
+		class->idle[i] = pairingheap_allocate(compare_slots,
+											  unconstify(bool *, &space->channels[i]->optimized));
+		MemoryContextSwitchTo(old);
+	}
+	dlist_push_tail(&space->classes, &class->of_space);
+	space->nclasses++;
+	space->nempty_classes++;
+	if (class->available)
+		kt_fit_index_class(pool, class, true);
+	kt_fit_find_for_class(pool, class);
+	return class;
+}
+
+/* The class of these values; made where there is none. */
+KtClass *
+kt_class_find(KtPool *pool, KtSpace *space, const KtSid *activity, const KtValue *values)
+{
+	uint64		hash = hash_bytes_extended((const unsigned char *) activity, sizeof(KtSid), 0);
+	KtClassEntry *entry;
+	KtClass    *class;
+	bool		found;
+
+	for (int i = 0; i < space->npaths; i++)
+		hash = hash_combine64(hash, hash_value(&values[i]));
+	entry = hash_search(space->classes_by_hash, &hash, HASH_ENTER, &found);
+	if (!found)
+		entry->first = NULL;
+	for (class = entry->first; class != NULL; class = class->next)
+	{
+		bool		same = kt_sid_equal(&class->activity, activity);
+
+		for (int i = 0; same && i < space->npaths; i++)
+			same = same_value(&class->values[i], &values[i]);
+		if (same)
+			return class;
+	}
+	class = make_class(pool, space, hash, activity, values);
+	class->next = entry->first;
+	entry->first = class;
+	return class;
+}
+
+void
+kt_value_free(KtValue *value)
+{
+	if (value->kind == KT_VALUE_STRING || value->kind == KT_VALUE_DECIMAL)
+		pfree(unconstify(char *, value->text));
+	else if (value->kind == KT_VALUE_ARRAY && value->length > 0 && value->items != NULL)
+	{
+		for (uint32 i = 0; i < value->length; i++)
+			kt_value_free((KtValue *) &value->items[i]);
+		pfree((KtValue *) value->items);
+	}
+}
+
+void
+kt_class_free(KtPool *pool, KtClass *class)
+{
+	KtSpace    *space = class->space;
+	KtClassEntry *entry = hash_search(space->classes_by_hash, &class->hash, HASH_FIND, NULL);
+	KtClass   **link;
+
+	for (link = &entry->first; *link != class; link = &(*link)->next)
+		;
+	*link = class->next;
+	if (entry->first == NULL)
+		hash_search(space->classes_by_hash, &class->hash, HASH_REMOVE, NULL);
+	kt_fit_drop_class(class);
+	if (class->available)
+		kt_fit_index_class(pool, class, false);
+	dlist_delete(&class->of_space);
+	space->nclasses--;
+	space->nempty_classes--;
+	for (int i = 0; i < space->npaths; i++)
+		kt_value_free(&class->values[i]);
+	for (int i = 0; i < space->nchannels; i++)
+		pairingheap_free(class->idle[i]);
+	if (class->fits.items != NULL)
+		pfree(class->fits.items);
+	pfree(class->values);
+	pfree(class->idle);
+	pfree(class);
+}

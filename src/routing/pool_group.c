@@ -1,0 +1,228 @@
+/*
+ * pool_group.c
+ *		Groups of waiting tasks, and the first tasks of each.
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+
+#include "routing/attributes.h"
+#include "routing/placement.h"
+#include "routing/pool_private.h"
+
+/* A group keeps so many heads at most. */
+#define MAX_HEADS 64
+
+KtGroup *
+kt_pool_group(KtPool *pool, const pg_uuid_t *key)
+{
+	return hash_search(pool->groups, key, HASH_FIND, NULL);
+}
+
+static KtVector *
+pinned_vector(KtPool *pool, KtGroup *group, bool create)
+{
+	KtSpace    *space = group->space;
+
+	if (!kt_sid_is_null(&group->pinned_sid))
+	{
+		bool		found;
+		KtSidVectorEntry *entry = hash_search(space->pinned_by_sid, &group->pinned_sid,
+											create ? HASH_ENTER : HASH_FIND, &found);
+
+		if (entry != NULL && !found)
+			memset(&entry->vector, 0, sizeof(KtVector));
+		return entry ? &entry->vector : NULL;
+	}
+	if (group->pinned_name != NULL)
+	{
+		KtNameEntry  *entry = kt_pool_name(space->pinned_by_name, group->pinned_name, create);
+
+		return entry ? &entry->vector : NULL;
+	}
+	return NULL;
+}
+
+/* Is the group for one worker, and for whom? */
+static void
+pin(KtPool *pool, KtGroup *group, const KtGroupRow *row)
+{
+	KtValue		known;
+	KtVector   *vector;
+
+	if (kt_sid_is(&row->routing_target, KT_WORKER))
+	{
+		group->pinned = group->direct = true;
+		group->pinned_sid = row->routing_target;
+	}
+	else if (group->step != NULL && group->step->target->known_worker != NULL)
+	{
+		group->pinned = true;
+		known = kt_known_worker(group->step->target, row->attributes);
+		if (known.kind != KT_VALUE_NULL && group->step->target->known_by_name)
+			group->pinned_name = MemoryContextStrdup(pool->context,
+													 pnstrdup(known.text, Min(known.length, KT_NAME_SIZE - 1)));
+		else if (known.kind == KT_VALUE_NULL ||
+				 !kt_sid_parse(known.text, known.length, &group->pinned_sid))
+			memset(&group->pinned_sid, 0, sizeof(KtSid));
+	}
+	vector = pinned_vector(pool, group, true);
+	if (vector != NULL)
+		kt_vector_add(pool, vector, group);
+}
+
+static void
+copy_values(KtPool *pool, KtGroup *group, Jsonb *attributes)
+{
+	const KtExpr *expression = group->step ? group->step->target->expression : NULL;
+
+	if (expression == NULL)
+		return;
+	group->values = kt_pool_alloc(pool, sizeof(KtValue) * Max(expression->npaths, 1));
+	for (uint32 i = 0; i < expression->npaths; i++)
+		if (expression->paths[i].subject == KT_SUBJECT_TASK)
+		{
+			KtValue		value = kt_attributes_read(attributes, &expression->paths[i]);
+
+			group->values[i] = kt_value_copy(&value, pool->context);
+		}
+	group->space->ntimed += (expression->subjects & (1 << KT_SUBJECT_TASKROUTER)) != 0;
+	group->space->ncounting += (expression->subjects & (1 << KT_SUBJECT_CHANNEL)) != 0;
+}
+
+/* NULL where its workspace or channel is gone: nobody can get its tasks. */
+KtGroup *
+kt_pool_make_group(KtPool *pool, const KtGroupRow *row)
+{
+	KtSpace    *space = kt_pool_space(pool, &row->workspace);
+	KtGroup    *group;
+	KtStepPlan *step = NULL;
+	int			channel;
+	bool		found;
+
+	if (space == NULL || (channel = kt_space_channel(space, &row->channel)) < 0)
+		return NULL;
+	if (row->filter >= 0 &&
+		(step = kt_pool_step(pool, space, &row->workflow, row->workflow_version, row->filter,
+							 row->target)) == NULL)
+		return NULL;
+	group = hash_search(pool->groups, &row->key, HASH_ENTER, &found);
+	memset((char *) group + sizeof(pg_uuid_t), 0, sizeof(KtGroup) - sizeof(pg_uuid_t));
+	group->space = space;
+	group->queue_sid = row->queue;
+	group->queue = kt_sid_is_null(&row->queue) ? NULL : kt_config_task_queue(pool->config, &row->queue);
+	group->channel = channel;
+	group->step = step;
+	group->ignore_capacity = row->ignore_capacity;
+	copy_values(pool, group, row->attributes);
+	pin(pool, group, row);
+	kt_fit_index_group(pool, group, true);
+	kt_fit_find_for_group(pool, group);
+	pool->nempty++;
+	return group;
+}
+
+void
+kt_group_free(KtPool *pool, KtGroup *group)
+{
+	const KtExpr *expression = group->step ? group->step->target->expression : NULL;
+	KtVector   *vector = pinned_vector(pool, group, false);
+
+	Assert(group->nheads == 0 && !group->touched);
+	if (vector != NULL)
+		kt_vector_remove(vector, group);
+	kt_fit_index_group(pool, group, false);
+	kt_fit_drop_group(group);
+	if (expression != NULL)
+	{
+		for (uint32 i = 0; i < expression->npaths; i++)
+			kt_value_free(&group->values[i]);
+		group->space->ntimed -= (expression->subjects & (1 << KT_SUBJECT_TASKROUTER)) != 0;
+		group->space->ncounting -= (expression->subjects & (1 << KT_SUBJECT_CHANNEL)) != 0;
+		pfree(group->values);
+	}
+	if (group->fits.items != NULL)
+		pfree(group->fits.items);
+	if (group->heads != NULL)
+		pfree(group->heads);
+	if (group->pinned_name != NULL)
+		pfree(group->pinned_name);
+	pool->nempty--;
+	hash_search(pool->groups, &group->key, HASH_REMOVE, NULL);
+}
+
+int
+kt_head_compare(const KtHead *a, const KtHead *b)
+{
+	if (a->key1 != b->key1)
+		return a->key1 < b->key1 ? -1 : 1;
+	if (a->key2 != b->key2)
+		return a->key2 < b->key2 ? -1 : 1;
+	return memcmp(&a->sid, &b->sid, sizeof(KtSid));
+}
+
+static void
+insert_head(KtPool *pool, KtGroup *group, const KtHead *head)
+{
+	int			at = group->nheads;
+
+	if (group->nheads == group->heads_capacity)
+	{
+		int			capacity = Max(1, group->heads_capacity * 2);
+
+		if (group->heads == NULL)
+			group->heads = MemoryContextAlloc(pool->context, sizeof(KtHead) * capacity);
+		else
+			group->heads = repalloc(group->heads, sizeof(KtHead) * capacity);
+		group->heads_capacity = capacity;
+	}
+	while (at > 0 && kt_head_compare(&group->heads[at - 1], head) > 0)
+		at--;
+	memmove(&group->heads[at + 1], &group->heads[at], sizeof(KtHead) * (group->nheads - at));
+	group->heads[at] = *head;
+	if (group->nheads++ == 0)
+		pool->nempty--;
+}
+
+void
+kt_pool_put_task(KtPool *pool, KtGroup *group, const KtHead *head)
+{
+	KtHeadEntry  *entry = hash_search(pool->head_groups, &head->sid, HASH_FIND, NULL);
+	bool		found;
+
+	if (entry != NULL)
+		kt_pool_remove_task(pool, &head->sid);
+	if (group->more && kt_head_compare(head, &group->boundary) > 0)
+		return;
+	insert_head(pool, group, head);
+	entry = hash_search(pool->head_groups, &head->sid, HASH_ENTER, &found);
+	entry->group = group;
+	if (group->nheads > MAX_HEADS)
+	{
+		KtHead	   *last = &group->heads[--group->nheads];
+
+		hash_search(pool->head_groups, &last->sid, HASH_REMOVE, NULL);
+		group->boundary = group->heads[group->nheads - 1];
+		group->more = true;
+	}
+}
+
+void
+kt_pool_remove_task(KtPool *pool, const KtSid *task)
+{
+	KtHeadEntry  *entry = hash_search(pool->head_groups, task, HASH_FIND, NULL);
+	KtGroup    *group;
+
+	if (entry == NULL)
+		return;
+	group = entry->group;
+	hash_search(pool->head_groups, task, HASH_REMOVE, NULL);
+	for (int i = 0; i < group->nheads; i++)
+		if (kt_sid_equal(&group->heads[i].sid, task))
+		{
+			memmove(&group->heads[i], &group->heads[i + 1], sizeof(KtHead) * (group->nheads - i - 1));
+			if (--group->nheads == 0)
+				pool->nempty++;
+			return;
+		}
+}

@@ -1,0 +1,75 @@
+/*
+ * pool_private.h
+ *		What the files of the pool share among themselves.
+ */
+#ifndef KIN_TR_ROUTING_POOL_PRIVATE_H
+#define KIN_TR_ROUTING_POOL_PRIVATE_H
+
+#include "postgres.h"
+
+#include "routing/pool.h"
+
+/* Names of workers are at most 64 characters. */
+#define KT_NAME_SIZE 260
+
+/* Entries of hash tables. */
+typedef struct KtVectorEntry
+{
+	uint64		key;
+	KtVector	vector;
+} KtVectorEntry;
+
+typedef struct KtSidVectorEntry
+{
+	KtSid		key;
+	KtVector	vector;
+} KtSidVectorEntry;
+
+typedef struct KtNameEntry
+{
+	char		key[KT_NAME_SIZE];	/* in lower case */
+	KtPoolWorker *worker;
+	KtVector	vector;			/* of KtGroup */
+} KtNameEntry;
+
+typedef struct KtClassEntry
+{
+	uint64		key;
+	KtClass    *first;
+} KtClassEntry;
+
+typedef struct KtHeadEntry
+{
+	KtSid		task;
+	KtGroup    *group;
+} KtHeadEntry;
+
+/* pool.c */
+extern HTAB *kt_pool_hash(KtPool *pool, const char *name, Size key, Size entry);
+extern void *kt_pool_alloc(KtPool *pool, Size size);	/* zeroed */
+
+/* pool_space.c: the number of a path of workers, which it gets where it has none. */
+extern int	kt_space_path(KtPool *pool, KtSpace *space, const KtPath *path);
+
+/* pool_fit.c */
+extern void kt_fit_index_class(KtPool *pool, KtClass *class, bool add);
+extern void kt_fit_index_group(KtPool *pool, KtGroup *group, bool add);
+extern void kt_fit_find_for_class(KtPool *pool, KtClass *class);
+extern void kt_fit_find_for_group(KtPool *pool, KtGroup *group);
+extern void kt_fit_drop_class(KtClass *class);
+extern void kt_fit_drop_group(KtGroup *group);
+
+/* pool_class.c: the class of these values, made where there is none. */
+extern KtClass *kt_class_find(KtPool *pool, KtSpace *space, const KtSid *activity,
+							  const KtValue *values);
+extern void kt_class_free(KtPool *pool, KtClass *class);
+extern void kt_value_free(KtValue *value);
+
+/* pool_worker.c */
+extern KtNameEntry *kt_pool_name(HTAB *hash, const char *name, bool create);
+extern void kt_pool_touch_idle(KtPool *pool, KtPoolWorker *worker);
+
+/* pool_group.c: it has no tasks. */
+extern void kt_group_free(KtPool *pool, KtGroup *group);
+
+#endif							/* KIN_TR_ROUTING_POOL_PRIVATE_H */

@@ -1,0 +1,204 @@
+/*
+ * pool_space.c
+ *		A workspace as the router sees it, and the steps of its workflows.
+ *
+ * A worker's values that no expression of the workspace reads do not matter, so
+ * the expressions decide which ones are kept.
+ */
+#include "postgres.h"
+
+#include "base/spi.h"
+#include "routing/pool_private.h"
+
+int
+kt_space_path(KtPool *pool, KtSpace *space, const KtPath *path)
+{
+	for (int i = 0; i < space->npaths; i++)
+		if (strcmp(space->paths[i].text, path->text) == 0)
+			return i;
+	if (space->npaths % 16 == 0)
+	{
+		Size		n = space->npaths + 16;
+
+		space->paths = space->paths == NULL ? kt_pool_alloc(pool, sizeof(KtPath) * n) :
+			repalloc(space->paths, sizeof(KtPath) * n);
+		space->path_is_tied = space->path_is_tied == NULL ? kt_pool_alloc(pool, sizeof(bool) * n) :
+			repalloc(space->path_is_tied, sizeof(bool) * n);
+	}
+	space->paths[space->npaths] = *path;
+	space->path_is_tied[space->npaths] = false;
+	return space->npaths++;
+}
+
+static void
+note_expression(KtPool *pool, KtSpace *space, const KtExpr *expression)
+{
+	KtTie		tie;
+
+	if (expression == NULL)
+		return;
+	for (uint32 i = 0; i < expression->npaths; i++)
+		if (expression->paths[i].subject == KT_SUBJECT_WORKER)
+			(void) kt_space_path(pool, space, &expression->paths[i]);
+	if (kt_expr_tie(expression, &tie))
+		space->path_is_tied[kt_space_path(pool, space, &expression->paths[tie.worker_path])] = true;
+}
+
+static void
+note_target(KtPool *pool, KtSpace *space, const KtTarget *target)
+{
+	note_expression(pool, space, target->expression);
+	for (uint32 i = 0; target->order_by != NULL && i < target->order_by->nkeys; i++)
+		(void) kt_space_path(pool, space, &target->order_by->keys[i].path);
+}
+
+/* Which values of a worker does any expression of the workspace read? */
+static void
+note_paths(KtPool *pool, KtSpace *space)
+{
+	static KtPlan queues = {"SELECT sid FROM kin_tr.task_queues WHERE workspace_sid = $1", "s"};
+	static KtPlan versions = {
+		"SELECT workflow_sid, number FROM kin_tr.workflow_versions WHERE workspace_sid = $1", "s"
+	};
+	Datum		values[] = {SidPGetDatum(&space->sid)};
+	uint64		n = kt_spi(&queues, values, NULL);
+	SPITupleTable *table = SPI_tuptable;
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		KtSid		sid = (SPI_tuptable = table, kt_column_sid(i, 1));
+		const KtTaskQueue *queue = kt_config_task_queue(pool->config, &sid);
+
+		if (queue != NULL)
+			note_expression(pool, space, queue->expression);
+	}
+	n = kt_spi(&versions, values, NULL);
+	table = SPI_tuptable;
+	for (uint64 i = 0; i < n; i++)
+	{
+		KtSid		sid = (SPI_tuptable = table, kt_column_sid(i, 1));
+		int32		number = kt_column_int32(i, 2);
+		const KtWorkflow *workflow = kt_config_workflow(pool->config, &sid, number);
+		KtWorkflowConfiguration *configuration = workflow ? workflow->configuration : NULL;
+
+		for (int f = 0; configuration && f < configuration->nfilters; f++)
+			for (int t = 0; t < configuration->filters[f].ntargets; t++)
+				note_target(pool, space, &configuration->filters[f].targets[t]);
+		if (configuration && configuration->default_target)
+			note_target(pool, space, configuration->default_target);
+	}
+}
+
+static void
+load_channels(KtPool *pool, KtSpace *space)
+{
+	static KtPlan channels = {
+		"SELECT sid FROM kin_tr.task_channels WHERE workspace_sid = $1 ORDER BY sid", "s"
+	};
+	Datum		values[] = {SidPGetDatum(&space->sid)};
+	uint64		n = kt_spi(&channels, values, NULL);
+	SPITupleTable *table = SPI_tuptable;
+
+	space->channels = kt_pool_alloc(pool, sizeof(KtTaskChannel *) * Max(n, 1));
+	for (uint64 i = 0; i < n; i++)
+	{
+		KtSid		sid = (SPI_tuptable = table, kt_column_sid(i, 1));
+		const KtTaskChannel *channel = kt_config_task_channel(pool->config, &sid);
+
+		if (channel != NULL)
+			space->channels[space->nchannels++] = channel;
+	}
+}
+
+bool
+kt_pool_may_use(const KtPool *pool, const KtSid *workspace)
+{
+	for (int i = 0; i < pool->nallowed; i++)
+		if (kt_sid_equal(&pool->allowed[i], workspace))
+			return true;
+	return !pool->restricted;
+}
+
+KtSpace *
+kt_pool_space(KtPool *pool, const KtSid *workspace)
+{
+	bool		found;
+	KtSpace    *space = hash_search(pool->spaces, workspace, HASH_FIND, NULL);
+	const KtWorkspace *configured;
+
+	if (space != NULL)
+		return space;
+	if (!kt_pool_may_use(pool, workspace) ||
+		(configured = kt_config_workspace(pool->config, workspace)) == NULL)
+		return NULL;
+	space = hash_search(pool->spaces, workspace, HASH_ENTER, &found);
+	memset((char *) space + sizeof(KtSid), 0, sizeof(KtSpace) - sizeof(KtSid));
+	space->lifo_first = configured->lifo_first;
+	dlist_init(&space->classes);
+	space->classes_by_hash = kt_pool_hash(pool, "classes", sizeof(uint64), sizeof(KtClassEntry));
+	space->classes_by_value = kt_pool_hash(pool, "classes by value", sizeof(uint64), sizeof(KtVectorEntry));
+	space->groups_by_value = kt_pool_hash(pool, "groups by value", sizeof(uint64), sizeof(KtVectorEntry));
+	space->pinned_by_sid = kt_pool_hash(pool, "pinned by sid", sizeof(KtSid), sizeof(KtSidVectorEntry));
+	space->pinned_by_name = kt_pool_hash(pool, "pinned by name", KT_NAME_SIZE, sizeof(KtNameEntry));
+	space->workers_by_name = kt_pool_hash(pool, "workers by name", KT_NAME_SIZE, sizeof(KtNameEntry));
+	load_channels(pool, space);
+	note_paths(pool, space);
+	return space;
+}
+
+int
+kt_space_channel(KtSpace *space, const KtSid *channel)
+{
+	for (int i = 0; i < space->nchannels; i++)
+		if (kt_sid_equal(&space->channels[i]->sid, channel))
+			return i;
+	return -1;
+}
+
+KtStepPlan *
+kt_pool_step(KtPool *pool, KtSpace *space, const KtSid *workflow, int32 version, int32 filter,
+			 int32 target)
+{
+	KtStepPlan	key;
+	KtStepPlan *step;
+	const KtWorkflow *configured;
+	const KtExpr *expression;
+	bool		found;
+
+	memset(&key, 0, sizeof(key));
+	key.key.workflow = *workflow;
+	key.key.version = version;
+	key.key.filter = filter;
+	key.key.target = target;
+	step = hash_search(pool->steps, &key.key, HASH_FIND, NULL);
+	if (step != NULL)
+		return step;
+	configured = kt_config_workflow(pool->config, workflow, version);
+	if (configured == NULL)
+		return NULL;
+	step = hash_search(pool->steps, &key.key, HASH_ENTER, &found);
+	step->space = space;
+	step->target = filter == configured->configuration->nfilters ?
+		configured->configuration->default_target :
+		&configured->configuration->filters[filter].targets[target];
+	expression = step->target->expression;
+	step->has_tie = expression != NULL && kt_expr_tie(expression, &step->tie);
+	step->worker_paths = NULL;
+	step->order_paths = NULL;
+	if (expression != NULL)
+	{
+		step->worker_paths = kt_pool_alloc(pool, sizeof(int) * Max(expression->npaths, 1));
+		for (uint32 i = 0; i < expression->npaths; i++)
+			step->worker_paths[i] = expression->paths[i].subject == KT_SUBJECT_WORKER ?
+				kt_space_path(pool, space, &expression->paths[i]) : -1;
+	}
+	if (step->target->order_by != NULL)
+	{
+		const KtOrder *order = step->target->order_by;
+
+		step->order_paths = kt_pool_alloc(pool, sizeof(int) * order->nkeys);
+		for (uint32 i = 0; i < order->nkeys; i++)
+			step->order_paths[i] = kt_space_path(pool, space, &order->keys[i].path);
+	}
+	return step;
+}

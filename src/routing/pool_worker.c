@@ -1,0 +1,325 @@
+/*
+ * pool_worker.c
+ *		Workers, their slots in the channels, and their open reservations.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_collation.h"
+#include "utils/formatting.h"
+#include "utils/memutils.h"
+
+#include "routing/attributes.h"
+#include "routing/pool_private.h"
+
+KtNameEntry *
+kt_pool_name(HTAB *hash, const char *name, bool create)
+{
+	char		key[KT_NAME_SIZE] = {0};
+	char	   *lower = str_tolower(name, strlen(name), DEFAULT_COLLATION_OID);
+	KtNameEntry  *entry;
+	bool		found;
+
+	strlcpy(key, lower, KT_NAME_SIZE);
+	entry = hash_search(hash, key, create ? HASH_ENTER : HASH_FIND, &found);
+	if (entry != NULL && !found)
+		memset((char *) entry + KT_NAME_SIZE, 0, sizeof(KtNameEntry) - KT_NAME_SIZE);
+	pfree(lower);
+	return entry;
+}
+
+KtPoolWorker *
+kt_pool_worker(KtPool *pool, const KtSid *worker)
+{
+	return hash_search(pool->workers, worker, HASH_FIND, NULL);
+}
+
+void
+kt_pool_place_slot(KtPool *pool, KtPoolWorker *worker, int channel)
+{
+	KtSlot	   *slot = &worker->slots[channel];
+	bool		idle = !worker->stale && worker->class != NULL && worker->class->available &&
+		slot->available && slot->open < slot->capacity;
+
+	if (slot->idle == idle)
+		return;
+	if (idle)
+		pairingheap_add(worker->class->idle[channel], &slot->node);
+	else
+		pairingheap_remove(worker->class->idle[channel], &slot->node);
+	slot->idle = idle;
+}
+
+/* Takes a worker out of its class, and so out of its idle heaps. */
+static void
+leave_class(KtPoolWorker *worker)
+{
+	KtClass    *class = worker->class;
+
+	if (class == NULL)
+		return;
+	for (int i = 0; i < worker->space->nchannels; i++)
+		if (worker->slots[i].idle)
+		{
+			pairingheap_remove(class->idle[i], &worker->slots[i].node);
+			worker->slots[i].idle = false;
+		}
+	dlist_delete(&worker->of_class);
+	if (--class->nworkers == 0)
+		worker->space->nempty_classes++;
+	worker->class = NULL;
+}
+
+/* Whatever channel it is idle in. */
+void
+kt_pool_touch_idle(KtPool *pool, KtPoolWorker *worker)
+{
+	for (int i = 0; i < worker->space->nchannels; i++)
+		if (worker->slots[i].idle)
+			kt_pool_touch_worker(pool, worker, i);
+}
+
+/* A counter that a step may look at has changed, up or down. */
+static void
+touch_by_counter(KtPool *pool, KtPoolWorker *worker)
+{
+	if (worker->space->ncounting > 0)
+		kt_pool_touch_idle(pool, worker);
+}
+
+static void
+enter_class(KtPool *pool, KtPoolWorker *worker, KtClass *class)
+{
+	worker->class = class;
+	dlist_push_tail(&class->workers, &worker->of_class);
+	if (class->nworkers++ == 0)
+		worker->space->nempty_classes--;
+	for (int i = 0; i < worker->space->nchannels; i++)
+		kt_pool_place_slot(pool, worker, i);
+	kt_pool_touch_idle(pool, worker);
+}
+
+static KtValue *
+worker_values(KtPool *pool, KtSpace *space, const KtWorkerRow *row)
+{
+	const KtActivity *activity = kt_config_activity(pool->config, &row->activity);
+	KtWorkerIdentity identity = {
+		row->sid, row->friendly_name, row->activity, activity ? activity->friendly_name : ""
+	};
+	KtValue    *values = palloc(sizeof(KtValue) * Max(space->npaths, 1));
+
+	for (int i = 0; i < space->npaths; i++)
+		values[i] = kt_worker_value(row->attributes, &identity, &space->paths[i]);
+	return values;
+}
+
+static void
+set_name(KtPool *pool, KtPoolWorker *worker, const char *name)
+{
+	if (worker->friendly_name != NULL)
+	{
+		KtNameEntry  *entry = kt_pool_name(worker->space->workers_by_name, worker->friendly_name, false);
+
+		if (entry != NULL && entry->worker == worker)
+			entry->worker = NULL;
+		pfree(worker->friendly_name);
+		worker->friendly_name = NULL;
+	}
+	if (name != NULL)
+	{
+		worker->friendly_name = MemoryContextStrdup(pool->context, name);
+		kt_pool_name(worker->space->workers_by_name, name, true)->worker = worker;
+	}
+}
+
+KtPoolWorker *
+kt_pool_put_worker(KtPool *pool, const KtWorkerRow *row)
+{
+	KtSpace    *space = kt_pool_space(pool, &row->workspace);
+	KtPoolWorker *worker;
+	KtClass    *class;
+	bool		found;
+	bool		renamed;
+
+	if (space == NULL)
+		return NULL;
+	class = kt_class_find(pool, space, &row->activity, worker_values(pool, space, row));
+	worker = hash_search(pool->workers, &row->sid, HASH_ENTER, &found);
+	if (!found)
+	{
+		memset((char *) worker + sizeof(KtSid), 0, sizeof(KtPoolWorker) - sizeof(KtSid));
+		worker->space = space;
+		worker->slots = kt_pool_alloc(pool, sizeof(KtSlot) * Max(space->nchannels, 1));
+		for (int i = 0; i < space->nchannels; i++)
+			worker->slots[i].worker = worker;
+	}
+	renamed = worker->friendly_name == NULL || strcmp(worker->friendly_name, row->friendly_name) != 0;
+	if (renamed)
+		set_name(pool, worker, row->friendly_name);
+	worker->version = row->version;
+	worker->activity = row->activity;
+	worker->date_status_changed = row->date_status_changed;
+	worker->document = row->document;
+	if (worker->class != class || worker->stale)
+	{
+		worker->stale = false;
+		leave_class(worker);
+		enter_class(pool, worker, class);
+	}
+	else if (renamed)
+		kt_pool_touch_idle(pool, worker);	/* tasks may know a worker by this name */
+	return worker;
+}
+
+void
+kt_pool_set_stale(KtPool *pool, KtPoolWorker *worker)
+{
+	worker->stale = true;
+	for (int i = 0; i < worker->space->nchannels; i++)
+		kt_pool_place_slot(pool, worker, i);
+}
+
+KtPoolWorker *
+kt_pool_worker_by_name(KtSpace *space, const char *name)
+{
+	KtNameEntry  *entry = kt_pool_name(space->workers_by_name, name, false);
+
+	return entry ? entry->worker : NULL;
+}
+
+void
+kt_pool_remove_worker(KtPool *pool, const KtSid *sid)
+{
+	KtPoolWorker *worker = kt_pool_worker(pool, sid);
+
+	if (worker == NULL)
+		return;
+	leave_class(worker);
+	set_name(pool, worker, NULL);
+	pfree(worker->slots);
+	hash_search(pool->workers, sid, HASH_REMOVE, NULL);
+}
+
+void
+kt_pool_set_slot(KtPool *pool, KtPoolWorker *worker, int channel, int32 capacity, bool available)
+{
+	KtSlot	   *slot = &worker->slots[channel];
+	bool		grows = (available && !slot->available) || capacity > slot->capacity;
+
+	slot->capacity = capacity;
+	slot->available = available;
+	kt_pool_place_slot(pool, worker, channel);
+	if (grows && slot->idle)
+		kt_pool_touch_worker(pool, worker, channel);
+}
+
+void
+kt_pool_mark_reserved(KtPool *pool, KtPoolWorker *worker, int channel, TimestampTz at)
+{
+	KtSlot	   *slots = worker->slots;
+
+	/* Its place in every heap that it is in follows from what changes here. */
+	for (int i = 0; i < worker->space->nchannels; i++)
+		if (slots[i].idle)
+			pairingheap_remove(worker->class->idle[i], &slots[i].node);
+	worker->last_reserved = at;
+	worker->sequence = ++pool->sequence;
+	slots[channel].last_reserved = at;
+	slots[channel].sequence = pool->sequence;
+	for (int i = 0; i < worker->space->nchannels; i++)
+		if (slots[i].idle)
+			pairingheap_add(worker->class->idle[i], &slots[i].node);
+}
+
+void
+kt_pool_note_reserved(KtPool *pool, KtPoolWorker *worker, int channel, TimestampTz at)
+{
+	KtSlot	   *slot = &worker->slots[channel];
+
+	Assert(!slot->idle);
+	pool->sequence++;
+	if (at >= worker->last_reserved)
+	{
+		worker->last_reserved = at;
+		worker->sequence = pool->sequence;
+	}
+	if (at >= slot->last_reserved)
+	{
+		slot->last_reserved = at;
+		slot->sequence = pool->sequence;
+	}
+}
+
+void
+kt_pool_open(KtPool *pool, const KtSid *reservation, const KtSid *worker_sid, const KtSid *task,
+			 const KtSid *channel_sid, bool accepted)
+{
+	KtPoolWorker *worker = kt_pool_worker(pool, worker_sid);
+	bool		found;
+	KtOpen	   *open = hash_search(pool->open, reservation, HASH_ENTER, &found);
+	int			channel;
+
+	if (found)
+		return;
+	open->worker = *worker_sid;
+	open->task = *task;
+	open->channel = *channel_sid;
+	open->accepted = accepted;
+	if (worker == NULL || (channel = kt_space_channel(worker->space, channel_sid)) < 0)
+		return;
+	worker->slots[channel].open++;
+	worker->slots[channel].assigned += accepted;
+	kt_pool_place_slot(pool, worker, channel);
+	touch_by_counter(pool, worker);
+}
+
+void
+kt_pool_set_accepted(KtPool *pool, const KtSid *reservation, bool accepted)
+{
+	KtOpen	   *open = hash_search(pool->open, reservation, HASH_FIND, NULL);
+	KtPoolWorker *worker;
+	int			channel;
+
+	if (open == NULL || open->accepted == accepted)
+		return;
+	open->accepted = accepted;
+	worker = kt_pool_worker(pool, &open->worker);
+	if (worker == NULL || (channel = kt_space_channel(worker->space, &open->channel)) < 0)
+		return;
+	worker->slots[channel].assigned += accepted ? 1 : -1;
+	touch_by_counter(pool, worker);
+}
+
+void
+kt_pool_close(KtPool *pool, const KtSid *reservation)
+{
+	KtOpen	   *found = hash_search(pool->open, reservation, HASH_FIND, NULL);
+	KtOpen		open;
+	KtPoolWorker *worker;
+	int			channel;
+
+	if (found == NULL)
+		return;
+	open = *found;
+	hash_search(pool->open, reservation, HASH_REMOVE, NULL);
+	worker = kt_pool_worker(pool, &open.worker);
+	if (worker == NULL || (channel = kt_space_channel(worker->space, &open.channel)) < 0)
+		return;
+	worker->slots[channel].open--;
+	worker->slots[channel].assigned -= open.accepted;
+	kt_pool_place_slot(pool, worker, channel);
+	if (worker->slots[channel].idle)
+		kt_pool_touch_worker(pool, worker, channel);
+	touch_by_counter(pool, worker);
+}
+
+void
+kt_pool_close_task(KtPool *pool, const KtSid *task)
+{
+	HASH_SEQ_STATUS scan;
+	KtOpen	   *open;
+
+	hash_seq_init(&scan, pool->open);
+	while ((open = hash_seq_search(&scan)) != NULL)
+		if (kt_sid_equal(&open->task, task))
+			kt_pool_close(pool, &open->sid);
+}

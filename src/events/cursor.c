@@ -253,14 +253,17 @@ kt_cursor_parse(const char *text, KtCursor *cursor)
 	return true;
 }
 
+/* Those that were running, but for the caller's own. */
 static Datum
-xid_array(const KtCursor *cursor)
+xid_array(const KtCursor *cursor, uint64 own)
 {
 	Datum	   *xids = palloc(sizeof(Datum) * Max(cursor->nxip, 1));
+	int			n = 0;
 
 	for (int i = 0; i < cursor->nxip; i++)
-		xids[i] = FullTransactionIdGetDatum(FullTransactionIdFromU64(cursor->xip[i]));
-	return PointerGetDatum(construct_array(xids, cursor->nxip, XID8OID, sizeof(FullTransactionId),
+		if (cursor->xip[i] != own)
+			xids[n++] = FullTransactionIdGetDatum(FullTransactionIdFromU64(cursor->xip[i]));
+	return PointerGetDatum(construct_array(xids, n, XID8OID, sizeof(FullTransactionId),
 										   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
@@ -363,24 +366,40 @@ read_unseen(Refs *refs, const KtCursor *cursor, int limit)
 		"SELECT " EVENT_REF_COLUMNS " FROM kin_tr.events"
 		" WHERE recorded_at BETWEEN $1 AND $4 AND (era, xid) >= ($2, $3)", "zixz"
 	};
+	static KtPlan before_own = {
+		"SELECT " EVENT_REF_COLUMNS " FROM kin_tr.events"
+		" WHERE recorded_at BETWEEN $1 AND $4 AND (era, xid) >= ($2, $3) AND (era, xid) < ($2, $5)",
+		"zixzx"
+	};
 	static KtPlan were_running = {
 		"SELECT e.* FROM pg_catalog.unnest($3) AS running,"
 		" LATERAL (SELECT " EVENT_REF_COLUMNS " FROM kin_tr.events"
 		"           WHERE recorded_at BETWEEN $1 AND $4 AND (era, xid) >= ($2, running)"
 		"             AND (era, xid) <= ($2, running) OFFSET 0) e", "ziXz"
 	};
-	Datum		values[4];
+	uint64		own = kt_cursor_own_xid();
+	uint64		from = cursor->xmax;
+	Datum		values[5];
 
 	values[0] = TimestampTzGetDatum(cursor->since);
 	values[1] = Int32GetDatum(cursor->era);
-	values[2] = FullTransactionIdGetDatum(FullTransactionIdFromU64(cursor->xmax));
 	/* Partitions are made weeks ahead: leave those of the future out, too. */
 	values[3] = TimestampTzGetDatum(GetCurrentTimestamp() + USECS_PER_DAY);
+	/* A transaction that calls again and again would read its own each time. */
+	if (own >= from)
+	{
+		values[2] = FullTransactionIdGetDatum(FullTransactionIdFromU64(from));
+		values[4] = FullTransactionIdGetDatum(FullTransactionIdFromU64(own));
+		if (!read_into(refs, &before_own, values, limit))
+			return false;
+		from = own + 1;
+	}
+	values[2] = FullTransactionIdGetDatum(FullTransactionIdFromU64(from));
 	if (!read_into(refs, &after, values, limit))
 		return false;
 	if (cursor->nxip == 0)
 		return true;
-	values[2] = xid_array(cursor);
+	values[2] = xid_array(cursor, own);
 	return read_into(refs, &were_running, values, limit);
 }
 

@@ -2,7 +2,7 @@
 # Every test, as an unprivileged user, each kind on a cluster of its own; ends
 # with the line "N passed, N failed".
 #
-#   test/run.sh [unit|regress|isolation|tap|fuzz]...    only these kinds
+#   test/run.sh [unit|readme|regress|isolation|tap|demo|fuzz]...    only these kinds
 #
 # FUZZ_SECONDS (default 20), PROVE_ARGS, KEEP=1 (leaves the folder behind)
 set -uo pipefail
@@ -11,7 +11,7 @@ PG_CONFIG=${PG_CONFIG:-/usr/lib/postgresql/15/bin/pg_config}
 BIN=$("$PG_CONFIG" --bindir)
 PGXS_DIR=$(dirname "$("$PG_CONFIG" --pgxs)")/../..
 LIB=$("$PG_CONFIG" --pkglibdir)
-kinds=${*:-unit regress isolation tap fuzz}
+kinds=${*:-unit readme regress isolation tap demo fuzz}
 passed=0
 failed=0
 
@@ -56,6 +56,16 @@ unit() {
     step unit bash -c 'mkdir -p build && cc -std=gnu11 -Wall -Wextra -O1 -g -fsanitize=address,undefined \
         -fno-sanitize-recover=undefined -Isrc -o build/expr_test test/unit/expr_test.c src/expr/*.c && build/expr_test &&
         perl test/unit/rooms.pl'
+}
+
+readme() {
+    step readme test/readme/run.sh
+}
+
+# A day of the demo, twice.
+demo() {
+    [ -x demo/test.sh ] || return 0
+    step demo demo/test.sh
 }
 
 # One schedule each for a server with and without the library preloaded.

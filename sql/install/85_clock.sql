@@ -8,8 +8,9 @@ CREATE FUNCTION kin_tr._set_clock(now timestamptz, force boolean) RETURNS timest
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
-    was timestamptz := kin_tr.now();
     is_set boolean := EXISTS (SELECT FROM kin_tr.clock);
+    -- From real time on, "set_clock(now())" must do, whose now() is a moment ago.
+    was timestamptz := CASE WHEN is_set THEN kin_tr.now() ELSE transaction_timestamp() END;
     in_use boolean := EXISTS (SELECT FROM kin_tr.workers) OR EXISTS (SELECT FROM kin_tr.tasks);
 BEGIN
     IF now IS NULL THEN
@@ -22,7 +23,7 @@ BEGIN
         END IF;
     ELSIF NOT isfinite(now) THEN
         RAISE EXCEPTION 'the clock needs a finite time' USING ERRCODE = 'invalid_parameter_value';
-    ELSIF now < was AND in_use AND NOT (force AND NOT is_set) THEN
+    ELSIF now < was AND in_use THEN
         RAISE EXCEPTION 'the clock does not go back: it is %, and you ask for %', was, now
             USING ERRCODE = 'KT011', HINT = 'It starts anywhere while no worker or task exists.';
     END IF;

@@ -1,19 +1,19 @@
-# The demo's throw-away cluster: where it is, and how it starts and ends. To be sourced.
+# The demo's throw-away cluster: where it is, how it starts and how it ends. To be sourced.
 #
-# All of it lies in one folder that only its server's user may enter; the socket lies there too, and
-# the server listens nowhere else. That is its password: whoever may enter the folder may connect.
-# Each user has a folder of its own, so the users of one machine do not meet.
+# All of it lies in one folder, which only the server's user may enter. The socket lies there too, and
+# the server listens nowhere else: whoever may enter the folder may connect, and needs no password.
+# Each user has a folder, and with it a port, of its own, so the users of one machine do not meet.
 
-home=${TMPDIR:-/tmp}/kin_tr-demo-$(id -u)
+folder=${TMPDIR:-/tmp}/kin_tr-demo-$(id -u)
 
-PG_CONFIG=${PG_CONFIG:-/usr/lib/postgresql/15/bin/pg_config}
-bin=$("$PG_CONFIG" --bindir)
+pg_config=${PG_CONFIG:-/usr/lib/postgresql/15/bin/pg_config}
+PATH=$("$pg_config" --bindir):$PATH
 
-# Where psql and the like find it, whatever the caller's own settings are.
+# The caller's own settings lead to another server.
 unset "${!PG@}"
-export PGHOST=$home PGPORT=5432 PGUSER=postgres PATH=$bin:$PATH
+export PATH PG_CONFIG=$pg_config PGHOST=$folder PGPORT=5432 PGUSER=postgres
 
-# Servers refuse root, who has the packages' user for it.
+# A server refuses to be root, so root runs it as the packages' user.
 as_server() {
 	if [[ $(id -u) == 0 ]]; then
 		(cd / && setpriv --reuid postgres --regid postgres --init-groups "$@")
@@ -23,31 +23,31 @@ as_server() {
 }
 
 start_cluster() {
-	as_server mkdir -m 700 "$home"
-	as_server initdb -D "$home/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >/dev/null
-	as_server tee -a "$home/data/postgresql.conf" >/dev/null <<-END
+	as_server mkdir -m 700 "$folder"
+	as_server initdb -D "$folder/data" -U "$PGUSER" -A trust -E UTF8 --locale=C --no-sync >/dev/null
+	as_server tee -a "$folder/data/postgresql.conf" >/dev/null <<-END
 		shared_preload_libraries = 'kin_tr'
-		unix_socket_directories = '$home'
+		unix_socket_directories = '$folder'
 		listen_addresses = ''
 		port = $PGPORT
 		max_worker_processes = 16
 	END
-	if ! as_server pg_ctl start -s -w -D "$home/data" -l "$home/log" </dev/null; then
-		cat "$home/log" >&2
+	if ! as_server pg_ctl start -s -w -D "$folder/data" -l "$folder/log" </dev/null; then
+		cat "$folder/log" >&2
 		return 1
 	fi
 }
 
-# Removes all of it, also what is left of one that was ended in another way. Another's folder is none
-# of ours, and a link may lead anywhere.
+# Removes all of it, however it ended; nothing where there is none. What somebody else has put in its
+# place is left alone.
 stop_cluster() {
-	[[ -e $home || -L $home ]] || return 0
-	if [[ -L $home || $(stat -c %U "$home") != "$(as_server id -un)" ]]; then
-		echo "demo: $home is not mine to remove" >&2
+	[[ -e $folder || -L $folder ]] || return 0
+	if [[ -L $folder || $(stat -c %U "$folder") != "$(as_server id -un)" ]]; then
+		echo "demo: $folder is not this user's, so it stays" >&2
 		return 1
 	fi
-	if as_server pg_ctl status -D "$home/data" >/dev/null 2>&1; then
-		as_server pg_ctl stop -s -w -m fast -D "$home/data"
+	if as_server pg_ctl status -D "$folder/data" >/dev/null 2>&1; then
+		as_server pg_ctl stop -s -w -m fast -D "$folder/data"
 	fi
-	rm -rf "$home"
+	rm -rf "$folder"
 }

@@ -60,6 +60,7 @@ unit() {
 
 readme() {
     step readme test/readme/run.sh
+    step docs test/docs/render.sh --check
 }
 
 # A day of the demo, twice.

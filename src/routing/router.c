@@ -287,7 +287,7 @@ kt_router_turn(KtRouter *router, const KtTransactions *transactions, KtTurn *tur
 	turn->events = look(router, transactions);
 	if (kt_timers_are_due(router))
 		kt_timers_fire(router, transactions, turn, max_actions);
-	if (turn->timed_out + turn->moved + turn->canceled > 0)
+	if (turn->fired > 0)
 		(void) look(router, transactions);
 	for (;;)
 	{

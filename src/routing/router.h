@@ -51,6 +51,7 @@ typedef struct KtTurn
 	int			timed_out;
 	int			moved;
 	int			canceled;
+	int			fired;			/* timers of any kind that did something */
 	int			events;			/* read at its beginning */
 	bool		more;			/* something is left to do now */
 } KtTurn;

@@ -48,13 +48,16 @@ static bool
 fire_task(KtRouter *router, const KtSid *sid, KtTurn *turn)
 {
 	KtTask	   *task;
+	KtDue		done;
 
 	if (!kt_task_try_lock(sid, &task))
 		return false;
 	if (task == NULL || task->wake_at > router->pool->now ||
 		!kt_pool_may_use(router->pool, &task->workspace))
 		return true;
-	switch (kt_task_due(router->pool->config, task, router->pool->now))
+	done = kt_task_due(router->pool->config, task, router->pool->now);
+	turn->fired += done != KT_DUE_NOTHING;
+	switch (done)
 	{
 		case KT_DUE_MOVED:
 			turn->moved++;
@@ -79,6 +82,7 @@ fire_reservation(KtRouter *router, const KtSid *sid, KtTurn *turn)
 	if (!kt_reservation_time_out(router->pool->config, sid, router->pool->now, &fired))
 		return false;
 	turn->timed_out += fired;
+	turn->fired += fired;
 	return true;
 }
 

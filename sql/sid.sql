@@ -30,7 +30,7 @@ SELECT a < b AS lt, a <= b AS le, a = b AS eq, a <> b AS ne, a >= b AS ge, a > b
                ('WT00000000000000000000000000000002', 'WT00000000000000000000000000000001')) t(a, b);
 INSERT INTO test.sids VALUES ('WT00000000000000000000000000000001', 0);
 SELECT count(DISTINCT sid) FROM (SELECT sid FROM test.sids UNION ALL SELECT sid FROM test.sids) t;
-SELECT min(n), max(n) FROM test.sids WHERE sid >= 'WT' || repeat('0', 32) AND sid < 'WT' || repeat('f', 32);
+SELECT min(n), max(n) FROM test.sids WHERE sid >= ('WT' || repeat('0', 32))::kin_tr.sid AND sid < ('WT' || repeat('f', 32))::kin_tr.sid;
 
 -- joins by merging and by hashing find the same
 INSERT INTO test.sids SELECT kin_tr._new_sid('WR'), 100 + i FROM generate_series(1, 1000) i;

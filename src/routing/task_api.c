@@ -15,6 +15,7 @@
 #include "base/access.h"
 #include "routing/attributes.h"
 #include "routing/placement.h"
+#include "routing/reservation.h"
 #include "routing/task.h"
 
 PG_FUNCTION_INFO_V1(kin_tr_create_task);
@@ -542,6 +543,8 @@ kin_tr_delete_task(PG_FUNCTION_ARGS)
 	Call		call;
 
 	begin(&call, fcinfo, 1, 2);
+	if (call.task->status == KT_TASK_RESERVED)
+		kt_reservations_end_pending(call.config, call.task, NULL, KT_RESERVATION_CANCELED, call.now);
 	kt_task_event(call.config, call.task, "task.deleted", call.now);
 	kt_task_delete(call.task, call.now);
 	return end(&call);

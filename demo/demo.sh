@@ -103,7 +103,7 @@ and try, one after the other:
   SELECT kin_tr.update_worker_activity('TOVA', 'Available');
   -- a new customer calls,
   SELECT kin_tr.create_task('{"type": "NW"}');
-  -- and a moment later kin_tr has found out who is to answer, within two minutes.
+  -- and a moment later it is hers: she has two minutes to accept.
   SELECT pg_sleep(0.1); SELECT worker_name, reservation_status, times_out_at
     FROM kin_tr.reservations ORDER BY date_created;
 

@@ -100,6 +100,8 @@ matching_filter(const KtWorkflowConfiguration *configuration, int from, const Kt
 static bool
 skips_at_once(const KtTarget *target, const KtTask *task, TimestampTz now)
 {
+	if (task->not_before != KT_NEVER && task->not_before > now)
+		return false;
 	return target->known_worker != NULL && target->skip_if != NULL &&
 		(target->skip_if->subjects & (1 << KT_SUBJECT_WORKERS)) == 0 &&
 		kt_known_worker(target, task->attributes).kind == KT_VALUE_NULL &&

@@ -419,6 +419,14 @@ kt_task_event(KtConfig *config, const KtTask *task, const char *type, TimestampT
 void
 kt_task_delete(KtTask *task, TimestampTz now)
 {
+	/* When its workers were last reserved is kept, as when a task moves to history. */
+	static KtPlan keep_clocks = {
+		"UPDATE kin_tr.worker_channels c SET last_reserved_at = m.latest"
+		"  FROM (SELECT worker_sid, task_channel_sid, max(date_created) AS latest"
+		"          FROM kin_tr.reservations WHERE task_sid = $1 GROUP BY worker_sid, task_channel_sid) m"
+		" WHERE c.worker_sid = m.worker_sid AND c.task_channel_sid = m.task_channel_sid"
+		"   AND (c.last_reserved_at IS NULL OR c.last_reserved_at < m.latest)", "s"
+	};
 	static KtPlan delete_reservations = {
 		"DELETE FROM kin_tr.reservations WHERE task_sid = $1", "s"
 	};
@@ -426,6 +434,7 @@ kt_task_delete(KtTask *task, TimestampTz now)
 	Datum		values[] = {SidPGetDatum(&task->sid)};
 
 	kt_task_transition(task, KT_TASK_DELETED);
+	kt_spi(&keep_clocks, values, NULL);
 	kt_spi(&delete_reservations, values, NULL);
 	kt_spi(&delete_task, values, NULL);
 }

@@ -10,6 +10,7 @@
 #include <limits.h>
 
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 
@@ -122,10 +123,11 @@ integer_member(Compiler *compiler, JsonbContainer *object, const char *place, co
 }
 
 static void
-expression_fault(Compiler *compiler, const char *place, const char *key, const KtExprError *error)
+expression_fault(Compiler *compiler, const char *place, const char *key, const char *text,
+				 const KtExprError *error)
 {
-	fault(compiler, psprintf("%s.%s", place, key), error->position + 1, error->hint,
-		  "%s", error->message);
+	fault(compiler, psprintf("%s.%s", place, key),
+		  pg_mbstrlen_with_len(text, error->position) + 1, error->hint, "%s", error->message);
 }
 
 static const KtExpr *
@@ -140,7 +142,7 @@ expression_member(Compiler *compiler, JsonbContainer *object, const char *place,
 		return NULL;
 	result = kt_expr_compile(text, strlen(text), kind, allocate, CurrentMemoryContext, &error);
 	if (result == NULL)
-		expression_fault(compiler, place, key, &error);
+		expression_fault(compiler, place, key, text, &error);
 	return result;
 }
 
@@ -162,7 +164,7 @@ compile_known_worker(Compiler *compiler, JsonbContainer *object, const char *pla
 												CurrentMemoryContext, &error);
 	if (target->known_worker == NULL)
 		expression_fault(compiler, place,
-						 by_sid ? "known_worker_sid" : "known_worker_friendly_name", &error);
+						 by_sid ? "known_worker_sid" : "known_worker_friendly_name", text, &error);
 }
 
 static void
@@ -215,7 +217,7 @@ compile_target(Compiler *compiler, JsonbValue *value, const char *place, KtTarge
 		target->order_by = kt_order_compile(order_by, strlen(order_by), allocate,
 											CurrentMemoryContext, &error);
 		if (target->order_by == NULL)
-			expression_fault(compiler, place, "order_by", &error);
+			expression_fault(compiler, place, "order_by", order_by, &error);
 	}
 	compile_known_worker(compiler, object, place, target);
 }

@@ -285,7 +285,7 @@ CREATE TABLE kin_tr.tasks (
     wake_at                 timestamptz,
     step_tried              boolean NOT NULL,
     assignments             integer NOT NULL,
-    offers                  integer NOT NULL,
+    open_reservations       integer NOT NULL,
     group_key               uuid,
     order_key1              bigint,
     order_key2              bigint,
@@ -327,7 +327,7 @@ COMMENT ON COLUMN kin_tr.tasks.wake_at IS 'when the router looks at it, at the l
 COMMENT ON COLUMN kin_tr.tasks.finished_at IS 'when it was completed or canceled';
 COMMENT ON COLUMN kin_tr.tasks.step_tried IS 'the router has looked at this step''s skip_if';
 COMMENT ON COLUMN kin_tr.tasks.assignments IS 'how often it went from pending to reserved; canceled at 1000';
-COMMENT ON COLUMN kin_tr.tasks.offers IS 'its pending reservations';
+COMMENT ON COLUMN kin_tr.tasks.open_reservations IS 'of its reservations those that are pending, accepted or wrapping';
 COMMENT ON COLUMN kin_tr.tasks.group_key IS 'hash of all that routing looks at; NULL where it does not wait';
 COMMENT ON COLUMN kin_tr.tasks.order_key1 IS 'first key of the order in its group';
 COMMENT ON COLUMN kin_tr.tasks.order_key2 IS 'second key of the order in its group';

@@ -420,11 +420,11 @@ BEGIN
      WHERE t.assignment_status IN ('pending', 'reserved') AND t.wake_at IS NULL;
     RETURN QUERY SELECT 'a task that has ended says when', t.sid, t.assignment_status FROM kin_tr.tasks t
      WHERE (t.assignment_status IN ('completed', 'canceled')) <> (t.finished_at IS NOT NULL);
-    RETURN QUERY SELECT 'a task''s pending reservations are counted', t.sid, format('%s, not %s', t.offers, r.pending)
+    RETURN QUERY SELECT 'a task''s open reservations are counted', t.sid, format('%s, not %s', t.open_reservations, r.open)
       FROM kin_tr.tasks t,
-           LATERAL (SELECT count(*) FILTER (WHERE r.reservation_status = 'pending') AS pending
+           LATERAL (SELECT count(*) FILTER (WHERE r.is_open) AS open
                       FROM kin_tr.reservations r WHERE r.task_sid = t.sid) r
-     WHERE t.offers <> r.pending;
+     WHERE t.open_reservations <> r.open;
     RETURN QUERY SELECT 'a task''s status follows from its reservations', t.sid,
            format('%s, with %s pending, %s accepted, %s wrapping', t.assignment_status, r.pending, r.accepted, r.wrapping)
       FROM kin_tr.tasks t,

@@ -31,9 +31,28 @@
 #define KT_WAIT_EVENT(name) PG_WAIT_EXTENSION
 #endif
 
-/* PG 16 added a missing_ok-like permission argument elsewhere; 15 lacks these names. */
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
+#endif
+
+/* PG 16 tells which indexes an update needs; before, whether any. */
+#if PG_VERSION_NUM >= 160000
+#define KtUpdateIndexes TU_UpdateIndexes
+#define KT_UPDATES_INDEXES(indexes) ((indexes) != TU_None)
+#else
+#define KtUpdateIndexes bool
+#define KT_UPDATES_INDEXES(indexes) (indexes)
+#endif
+
+/* PG 18 asks whether a deferrable key will do, and takes a place for statistics. */
+#if PG_VERSION_NUM >= 180000
+#define KT_PRIMARY_KEY_INDEX(relation) RelationGetPrimaryKeyIndex(relation, false)
+#define KT_INDEX_BEGINSCAN(table, index, snapshot, nkeys) \
+	index_beginscan(table, index, snapshot, NULL, nkeys, 0)
+#else
+#define KT_PRIMARY_KEY_INDEX(relation) RelationGetPrimaryKeyIndex(relation)
+#define KT_INDEX_BEGINSCAN(table, index, snapshot, nkeys) \
+	index_beginscan(table, index, snapshot, nkeys, 0)
 #endif
 
 #endif							/* KIN_TR_BASE_COMPAT_H */

@@ -31,7 +31,7 @@
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
 
-#include "base/insert.h"
+#include "base/row.h"
 #include "base/spi.h"
 #include "events/era.h"
 #include "events/event.h"
@@ -284,7 +284,7 @@ kt_events_flush(void)
 		fill_slot(slots[i], &pending[i], recorded_at, xid, era, actor);
 		ExecMaterializeSlot(slots[i]);
 	}
-	kt_insert(partition, slots, n);
+	kt_row_insert(partition, slots, n);
 	for (int i = 0; i < n; i++)
 		ExecDropSingleTupleTableSlot(slots[i]);
 	table_close(partition, NoLock);

@@ -96,7 +96,7 @@ carry_out(KtRouter *router, Work *work)
 	}
 	kt_task_transition(task, KT_TASK_RESERVED);
 	task->waiting = false;
-	task->offers = n;
+	task->open_reservations = n;
 	task->assignments++;
 	kt_task_store(task, now);
 	timeout = reservation_timeout(router, task);

@@ -10,11 +10,14 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "base/clock.h"
 #include "base/errors.h"
+#include "base/row.h"
 #include "base/spi.h"
 #include "base/access.h"
 #include "routing/reservation.h"
@@ -89,62 +92,107 @@ edge_event(const KtReservation *reservation, KtReservationStatus to)
 			 errhint("See the reservation's state diagram in docs/architecture.md.")));
 }
 
-#define COLUMNS \
-	"sid, workspace_sid, version, reservation_status, task_sid, worker_sid, worker_name," \
-	" task_channel_sid, date_created, date_updated, times_out_at"
-
-static void
-read_row(uint64 row, KtReservation *reservation)
+/* The columns of the table reservations, in its order. */
+enum
 {
-	bool		isnull;
+	COLUMN_SID, COLUMN_WORKSPACE, COLUMN_VERSION, COLUMN_STATUS, COLUMN_IS_OPEN, COLUMN_TASK,
+	COLUMN_WORKER, COLUMN_WORKER_NAME, COLUMN_CHANNEL, COLUMN_QUEUE, COLUMN_WORKFLOW, COLUMN_CREATED,
+	COLUMN_UPDATED, COLUMN_TIMES_OUT_AT, COLUMN_REASON, NCOLUMNS
+};
 
-	reservation->sid = kt_column_sid(row, 1);
-	reservation->workspace = kt_column_sid(row, 2);
-	reservation->version = kt_column_int64(row, 3);
-	reservation->status = status_by_name(kt_column_cstring(row, 4));
-	reservation->task = kt_column_sid(row, 5);
-	reservation->worker = kt_column_sid(row, 6);
-	reservation->worker_name = kt_column_cstring(row, 7);
-	reservation->task_channel = kt_column_sid(row, 8);
-	reservation->date_created = kt_column_int64(row, 9);
-	reservation->date_updated = kt_column_int64(row, 10);
-	reservation->times_out_at = DatumGetTimestampTz(kt_column(row, 11, &isnull));
-	if (isnull)
-		reservation->times_out_at = KT_NEVER;
+static KtReservation *
+read_row(HeapTuple tuple, TupleDesc descriptor)
+{
+	KtReservation *reservation = palloc0(sizeof(KtReservation));
+	Datum		v[NCOLUMNS];
+	bool		n[NCOLUMNS];
+
+	heap_deform_tuple(tuple, descriptor, v, n);
+	reservation->row = tuple;
+	reservation->sid = *DatumGetSidP(v[COLUMN_SID]);
+	reservation->workspace = *DatumGetSidP(v[COLUMN_WORKSPACE]);
+	reservation->version = DatumGetInt64(v[COLUMN_VERSION]);
+	reservation->status = status_by_name(TextDatumGetCString(v[COLUMN_STATUS]));
+	reservation->task = *DatumGetSidP(v[COLUMN_TASK]);
+	reservation->worker = *DatumGetSidP(v[COLUMN_WORKER]);
+	reservation->worker_name = TextDatumGetCString(v[COLUMN_WORKER_NAME]);
+	reservation->task_channel = *DatumGetSidP(v[COLUMN_CHANNEL]);
+	reservation->date_created = DatumGetTimestampTz(v[COLUMN_CREATED]);
+	reservation->date_updated = DatumGetTimestampTz(v[COLUMN_UPDATED]);
+	reservation->times_out_at = n[COLUMN_TIMES_OUT_AT] ? KT_NEVER :
+		DatumGetTimestampTz(v[COLUMN_TIMES_OUT_AT]);
+	return reservation;
+}
+
+static Relation
+open_table(void)
+{
+	Relation	reservations = kt_row_table("reservations");
+
+	if (RelationGetDescr(reservations)->natts != NCOLUMNS)
+		elog(ERROR, "kin_tr.reservations has %d columns, not %d",
+			 RelationGetDescr(reservations)->natts, NCOLUMNS);
+	return reservations;
 }
 
 KtReservation *
 kt_reservation_read(const KtSid *sid, bool lock)
 {
-	static KtPlan read = {"SELECT " COLUMNS " FROM kin_tr.reservations WHERE sid = $1", "s"};
-	static KtPlan read_and_lock = {
-		"SELECT " COLUMNS " FROM kin_tr.reservations WHERE sid = $1 FOR NO KEY UPDATE", "s"
-	};
-	Datum		values[] = {SidPGetDatum(sid)};
-	KtReservation *reservation;
+	Relation	reservations = open_table();
+	KtReservation *reservation = NULL;
+	HeapTuple	tuple;
 
-	if (kt_spi(lock ? &read_and_lock : &read, values, NULL) == 0)
-		return NULL;
-	reservation = palloc(sizeof(KtReservation));
-	read_row(0, reservation);
+	if (kt_row_fetch(reservations, sid, lock ? KT_ROW_LOCK : KT_ROW_READ, &tuple) == KT_ROW_FOUND)
+		reservation = read_row(tuple, RelationGetDescr(reservations));
+	table_close(reservations, NoLock);
 	return reservation;
 }
 
-KtReservation *
+KtReservation **
 kt_reservations_of_task(const KtSid *task, int *count)
 {
 	static KtPlan plan = {
-		"SELECT " COLUMNS " FROM kin_tr.reservations WHERE task_sid = $1 AND is_open"
-		" ORDER BY sid FOR NO KEY UPDATE", "s"
+		"SELECT sid FROM kin_tr.reservations WHERE task_sid = $1 AND is_open ORDER BY sid", "s"
 	};
 	Datum		values[] = {SidPGetDatum(task)};
 	uint64		n = kt_spi(&plan, values, NULL);
-	KtReservation *reservations = palloc(sizeof(KtReservation) * Max(n, 1));
+	SPITupleTable *table = SPI_tuptable;
+	KtReservation **reservations = palloc(sizeof(KtReservation *) * Max(n, 1));
 
+	*count = 0;
 	for (uint64 i = 0; i < n; i++)
-		read_row(i, &reservations[i]);
-	*count = (int) n;
+	{
+		KtSid		sid = (SPI_tuptable = table, kt_column_sid(i, 1));
+
+		reservations[*count] = kt_reservation_read(&sid, true);
+		if (reservations[*count] != NULL)
+			(*count)++;
+	}
 	return reservations;
+}
+
+/* Writes back what the transition function changes. */
+static void
+store(KtReservation *reservation, const char *reason)
+{
+	Relation	reservations = open_table();
+	Datum		v[NCOLUMNS];
+	bool		n[NCOLUMNS];
+
+	heap_deform_tuple(reservation->row, RelationGetDescr(reservations), v, n);
+	v[COLUMN_VERSION] = Int64GetDatum(reservation->version);
+	v[COLUMN_STATUS] = kt_text_datum(status_names[reservation->status]);
+	v[COLUMN_IS_OPEN] = BoolGetDatum(kt_reservation_is_open(reservation->status));
+	v[COLUMN_UPDATED] = TimestampTzGetDatum(reservation->date_updated);
+	v[COLUMN_TIMES_OUT_AT] = TimestampTzGetDatum(reservation->times_out_at);
+	n[COLUMN_TIMES_OUT_AT] = reservation->times_out_at == KT_NEVER;
+	if (reason != NULL)
+	{
+		v[COLUMN_REASON] = kt_text_datum(reason);
+		n[COLUMN_REASON] = false;
+	}
+	kt_row_update(reservations, &reservation->row, v, n);
+	table_close(reservations, NoLock);
 }
 
 /* Adds an event that tells of reservation, task and worker. */
@@ -171,15 +219,8 @@ void
 kt_reservation_transition(KtConfig *config, KtReservation *reservation, const KtTask *task,
 						  KtReservationStatus to, const char *reason, TimestampTz now)
 {
-	static KtPlan update = {
-		"UPDATE kin_tr.reservations SET reservation_status = $3, version = $4, date_updated = $5,"
-		" is_open = $6, times_out_at = $7, reason = coalesce($8, reason)"
-		" WHERE sid = $1 AND workspace_sid = $2", "sstIzbzt"
-	};
 	const char *event = edge_event(reservation, to);
 	KtWorkerCard worker;
-	Datum		values[8];
-	char		nulls[8];
 
 	reservation->status = to;
 	reservation->version++;
@@ -190,18 +231,7 @@ kt_reservation_transition(KtConfig *config, KtReservation *reservation, const Kt
 	 */
 	if (!kt_reservation_is_open(to))
 		reservation->times_out_at = KT_NEVER;
-	memset(nulls, ' ', sizeof(nulls));
-	values[0] = SidPGetDatum(&reservation->sid);
-	values[1] = SidPGetDatum(&reservation->workspace);
-	values[2] = kt_text_datum(status_names[to]);
-	values[3] = Int64GetDatum(reservation->version);
-	values[4] = TimestampTzGetDatum(now);
-	values[5] = BoolGetDatum(kt_reservation_is_open(to));
-	values[6] = TimestampTzGetDatum(reservation->times_out_at);
-	nulls[6] = reservation->times_out_at == KT_NEVER ? 'n' : ' ';
-	values[7] = reason ? kt_text_datum(reason) : (Datum) 0;
-	nulls[7] = reason ? ' ' : 'n';
-	kt_spi(&update, values, nulls);
+	store(reservation, reason);
 	if (kt_worker_read(&reservation->worker, false, &worker))
 		add_event(config, event, &reservation->sid, task, &worker, reason, now);
 }
@@ -210,32 +240,36 @@ KtSid
 kt_reservation_create(KtConfig *config, const KtTask *task, const KtWorkerCard *worker,
 					  int32 timeout, TimestampTz now)
 {
-	static KtPlan insert = {
-		"INSERT INTO kin_tr.reservations (sid, workspace_sid, reservation_status, task_sid,"
-		" worker_sid, worker_name, task_channel_sid, task_queue_sid, workflow_sid, date_created,"
-		" date_updated, times_out_at)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11)", "sstsstssszz"
-	};
 	KtReservation reservation = {kt_sid_new(KT_RESERVATION)};
 	const char *event = edge_event(&reservation, KT_RESERVATION_PENDING);
-	Datum		values[11];
-	char		nulls[11];
+	Relation	reservations = open_table();
+	TupleTableSlot *slot = table_slot_create(reservations, NULL);
+	Datum	   *v = slot->tts_values;
+	bool	   *n = slot->tts_isnull;
 
-	memset(nulls, ' ', sizeof(nulls));
-	values[0] = SidPGetDatum(&reservation.sid);
-	values[1] = SidPGetDatum(&task->workspace);
-	values[2] = kt_text_datum(status_names[KT_RESERVATION_PENDING]);
-	values[3] = SidPGetDatum(&task->sid);
-	values[4] = SidPGetDatum(&worker->sid);
-	values[5] = kt_text_datum(worker->friendly_name);
-	values[6] = SidPGetDatum(&task->task_channel);
-	values[7] = SidPGetDatum(&task->task_queue);
-	nulls[7] = kt_sid_is_null(&task->task_queue) ? 'n' : ' ';
-	values[8] = SidPGetDatum(&task->workflow);
-	nulls[8] = kt_sid_is_null(&task->workflow) ? 'n' : ' ';
-	values[9] = TimestampTzGetDatum(now);
-	values[10] = TimestampTzGetDatum(now + timeout * USECS_PER_SEC);
-	kt_spi(&insert, values, nulls);
+	ExecClearTuple(slot);
+	memset(n, 0, sizeof(bool) * NCOLUMNS);
+	v[COLUMN_SID] = SidPGetDatum(&reservation.sid);
+	v[COLUMN_WORKSPACE] = SidPGetDatum(&task->workspace);
+	v[COLUMN_VERSION] = Int64GetDatum(0);
+	v[COLUMN_STATUS] = kt_text_datum(status_names[KT_RESERVATION_PENDING]);
+	v[COLUMN_IS_OPEN] = BoolGetDatum(true);
+	v[COLUMN_TASK] = SidPGetDatum(&task->sid);
+	v[COLUMN_WORKER] = SidPGetDatum(&worker->sid);
+	v[COLUMN_WORKER_NAME] = kt_text_datum(worker->friendly_name);
+	v[COLUMN_CHANNEL] = SidPGetDatum(&task->task_channel);
+	v[COLUMN_QUEUE] = SidPGetDatum(&task->task_queue);
+	n[COLUMN_QUEUE] = kt_sid_is_null(&task->task_queue);
+	v[COLUMN_WORKFLOW] = SidPGetDatum(&task->workflow);
+	n[COLUMN_WORKFLOW] = kt_sid_is_null(&task->workflow);
+	v[COLUMN_CREATED] = v[COLUMN_UPDATED] = TimestampTzGetDatum(now);
+	v[COLUMN_TIMES_OUT_AT] = TimestampTzGetDatum(now + timeout * USECS_PER_SEC);
+	n[COLUMN_REASON] = true;
+	ExecStoreVirtualTuple(slot);
+	ExecMaterializeSlot(slot);
+	kt_row_insert(reservations, &slot, 1);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(reservations, NoLock);
 	add_event(config, event, &reservation.sid, task, worker, NULL, now);
 	return reservation.sid;
 }
@@ -245,12 +279,12 @@ kt_reservations_end_pending(KtConfig *config, const KtTask *task, const KtSid *b
 							KtReservationStatus to, TimestampTz now)
 {
 	int			n;
-	KtReservation *reservations = kt_reservations_of_task(&task->sid, &n);
+	KtReservation **reservations = kt_reservations_of_task(&task->sid, &n);
 
 	for (int i = 0; i < n; i++)
-		if (reservations[i].status == KT_RESERVATION_PENDING &&
-			(but == NULL || !kt_sid_equal(&reservations[i].sid, but)))
-			kt_reservation_transition(config, &reservations[i], task, to, NULL, now);
+		if (reservations[i]->status == KT_RESERVATION_PENDING &&
+			(but == NULL || !kt_sid_equal(&reservations[i]->sid, but)))
+			kt_reservation_transition(config, reservations[i], task, to, NULL, now);
 }
 
 /*
@@ -262,22 +296,11 @@ end_offer(KtConfig *config, KtReservation *reservation, KtTask *task, KtReservat
 		  const char *reason, TimestampTz now)
 {
 	kt_reservation_transition(config, reservation, task, to, reason, now);
-	task->offers--;
-	if (task->offers > 0)
+	task->open_reservations--;
+	if (task->open_reservations > 0)
 		kt_task_store(task, now);
 	else
 		kt_task_return(config, task, now);
-}
-
-static void
-clear_timeout(const KtSid *sid)
-{
-	static KtPlan update = {
-		"UPDATE kin_tr.reservations SET times_out_at = NULL WHERE sid = $1", "s"
-	};
-	Datum		values[] = {SidPGetDatum(sid)};
-
-	kt_spi(&update, values, NULL);
 }
 
 bool
@@ -297,7 +320,8 @@ kt_reservation_time_out(KtConfig *config, const KtSid *sid, TimestampTz now, boo
 		return true;
 	if (reservation->status != KT_RESERVATION_PENDING)
 	{
-		clear_timeout(sid);
+		reservation->times_out_at = KT_NEVER;
+		store(reservation, NULL);
 		return true;
 	}
 	if (reservation->times_out_at > now)
@@ -448,11 +472,11 @@ kin_tr_accept_reservation(PG_FUNCTION_ARGS)
 				(errcode(KT_ERRCODE_RESERVATION_GONE),
 				 errmsg("reservation %s has timed out", kt_sid_cstring(&call.reservation->sid)),
 				 errhint("The task will be offered again.")));
-	others = call.task->offers - 1;
+	others = call.task->open_reservations - 1;
 	if (call.reservation->status == KT_RESERVATION_PENDING)
 	{
 		kt_task_transition(call.task, KT_TASK_ASSIGNED);
-		call.task->offers = 0;
+		call.task->open_reservations = 1;
 		call.task->expires_at = call.now + 24 * USECS_PER_HOUR;
 		/* Mostly it is woken before that, and so the update stays HOT. */
 		call.task->wake_at = Min(call.task->wake_at, call.task->expires_at);
@@ -514,6 +538,8 @@ kin_tr_wrapup_reservation(PG_FUNCTION_ARGS)
 							  NULL, call.now);
 	if (call.task->status == KT_TASK_ASSIGNED)
 		kt_task_wrap_up(call.config, call.task, call.now);
+	else if (call.task->attributes_changed)
+		kt_task_store(call.task, call.now);
 	return end(&call);
 }
 
@@ -522,14 +548,15 @@ Datum
 kin_tr_complete_reservation(PG_FUNCTION_ARGS)
 {
 	Call		call;
-	int			open;
 
 	begin(&call, fcinfo, 2, 3);
 	merge_attributes(&call, fcinfo, 1);
 	kt_reservation_transition(call.config, call.reservation, call.task, KT_RESERVATION_COMPLETED,
 							  NULL, call.now);
-	(void) kt_reservations_of_task(&call.task->sid, &open);
-	if (open == 0)
+	call.task->open_reservations--;
+	if (call.task->open_reservations == 0)
 		kt_task_complete(call.config, call.task, "All reservations were completed", call.now);
+	else
+		kt_task_store(call.task, call.now);
 	return end(&call);
 }

@@ -36,6 +36,7 @@ typedef struct KtReservation
 	TimestampTz date_created;
 	TimestampTz date_updated;
 	TimestampTz times_out_at;
+	HeapTuple	row;			/* as it was read, or written last */
 } KtReservation;
 
 extern const char *kt_reservation_status_name(KtReservationStatus status);
@@ -47,7 +48,7 @@ extern bool kt_reservation_is_open(KtReservationStatus status);
 extern KtReservation *kt_reservation_read(const KtSid *sid, bool lock);
 
 /* The open ones of a task, locked, by sid. */
-extern KtReservation *kt_reservations_of_task(const KtSid *task, int *count);
+extern KtReservation **kt_reservations_of_task(const KtSid *task, int *count);
 
 /*
  * The transition function: the only one to set a reservation's status.  It

@@ -2,8 +2,8 @@
  * task.c
  *		A task: its row, its states, and what moves it between them.
  *
- * The row is read and written whole, by two statements, into a struct; the
- * functions between them change the struct.  Nothing but kt_task_transition()
+ * The row is read into a struct and written back whole; the functions in
+ * between change the struct.  Nothing but kt_task_transition()
  * sets the status.
  *
  * Lock order everywhere: task, its reservations by sid, worker.
@@ -18,7 +18,7 @@
 #include "utils/timestamp.h"
 
 #include "base/errors.h"
-#include "base/insert.h"
+#include "base/row.h"
 #include "base/spi.h"
 #include "routing/attributes.h"
 #include "routing/placement.h"
@@ -97,14 +97,24 @@ kt_task_transition(KtTask *task, KtTaskStatus to)
 			 errhint("See the task's state diagram in docs/architecture.md.")));
 }
 
-/* The columns that kt_task_read() reads, in the order of read_row(). */
-#define COLUMNS \
-	"sid, workspace_sid, version, assignment_status, attributes, priority, timeout, reason," \
-	" workflow_sid, workflow_version, workflow_filter, workflow_target, task_queue_sid," \
-	" task_channel_sid, routing_target, ignore_capacity, date_created, date_updated," \
-	" task_queue_entered_date, virtual_start_time, not_before, deadline_base, step_deadline," \
-	" expires_at, wake_at, step_tried, assignments, offers, group_key, order_key1, order_key2, document"
-#define NCOLUMNS 32
+/* The columns of the table tasks, in its order. */
+enum
+{
+	COLUMN_SID, COLUMN_WORKSPACE, COLUMN_VERSION, COLUMN_STATUS, COLUMN_PRIORITY, COLUMN_TIMEOUT,
+	COLUMN_REASON, COLUMN_WORKFLOW, COLUMN_WORKFLOW_VERSION, COLUMN_FILTER, COLUMN_TARGET,
+	COLUMN_QUEUE, COLUMN_CHANNEL, COLUMN_ROUTING_TARGET, COLUMN_IGNORE_CAPACITY, COLUMN_CREATED,
+	COLUMN_UPDATED, COLUMN_QUEUE_ENTERED, COLUMN_VIRTUAL_START_TIME, COLUMN_NOT_BEFORE,
+	COLUMN_DEADLINE_BASE, COLUMN_STEP_DEADLINE, COLUMN_EXPIRES_AT, COLUMN_WAKE_AT,
+	COLUMN_STEP_TRIED, COLUMN_ASSIGNMENTS, COLUMN_OPEN_RESERVATIONS, COLUMN_GROUP, COLUMN_KEY1,
+	COLUMN_KEY2, COLUMN_DOCUMENT, COLUMN_ATTRIBUTES, COLUMN_FINISHED_AT, NCOLUMNS
+};
+
+static void
+check_columns(Relation tasks)
+{
+	if (RelationGetDescr(tasks)->natts != NCOLUMNS)
+		elog(ERROR, "kin_tr.tasks has %d columns, not %d", RelationGetDescr(tasks)->natts, NCOLUMNS);
+}
 
 static KtSid
 sid_or_null(Datum value, bool isnull)
@@ -120,223 +130,179 @@ time_or_never(Datum value, bool isnull)
 	return isnull ? KT_NEVER : DatumGetTimestampTz(value);
 }
 
-/* Row 0 of SPI_tuptable as a struct in the current context. */
+/* A row as a struct in the current context. */
 static KtTask *
-read_row(void)
+read_row(HeapTuple tuple, TupleDesc descriptor)
 {
 	KtTask	   *task = palloc0(sizeof(KtTask));
 	Datum		v[NCOLUMNS];
 	bool		n[NCOLUMNS];
-	int			i = 0;
 
-	heap_deform_tuple(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, v, n);
-	task->sid = *DatumGetSidP(v[i++]);
-	task->workspace = *DatumGetSidP(v[i++]);
-	task->version = DatumGetInt64(v[i++]);
-	task->status = status_by_name(TextDatumGetCString(v[i++]));
-	task->attributes = DatumGetJsonbPCopy(v[i++]);
-	task->priority = DatumGetInt32(v[i++]);
-	task->timeout = DatumGetInt32(v[i++]);
-	task->reason = n[i] ? NULL : TextDatumGetCString(v[i]);
-	i++;
-	task->workflow = sid_or_null(v[i], n[i]);
-	i++;
-	task->workflow_version = n[i] ? 0 : DatumGetInt32(v[i]);
-	i++;
-	task->filter = DatumGetInt32(v[i++]);
-	task->target = DatumGetInt32(v[i++]);
-	task->task_queue = sid_or_null(v[i], n[i]);
-	i++;
-	task->task_channel = *DatumGetSidP(v[i++]);
-	task->routing_target = sid_or_null(v[i], n[i]);
-	i++;
-	task->ignore_capacity = DatumGetBool(v[i++]);
-	task->date_created = DatumGetTimestampTz(v[i++]);
-	task->date_updated = DatumGetTimestampTz(v[i++]);
-	task->queue_entered = time_or_never(v[i], n[i]);
-	i++;
-	task->virtual_start_time = DatumGetTimestampTz(v[i++]);
-	task->not_before = time_or_never(v[i], n[i]);
-	i++;
-	task->deadline_base = DatumGetTimestampTz(v[i++]);
-	task->step_deadline = time_or_never(v[i], n[i]);
-	i++;
-	task->expires_at = time_or_never(v[i], n[i]);
-	i++;
-	task->wake_at = time_or_never(v[i], n[i]);
-	i++;
-	task->step_tried = DatumGetBool(v[i++]);
-	task->assignments = DatumGetInt32(v[i++]);
-	task->offers = DatumGetInt32(v[i++]);
-	task->waiting = !n[i];
+	heap_deform_tuple(tuple, descriptor, v, n);
+	task->row = tuple;
+	task->sid = *DatumGetSidP(v[COLUMN_SID]);
+	task->workspace = *DatumGetSidP(v[COLUMN_WORKSPACE]);
+	task->version = DatumGetInt64(v[COLUMN_VERSION]);
+	task->status = status_by_name(TextDatumGetCString(v[COLUMN_STATUS]));
+	task->priority = DatumGetInt32(v[COLUMN_PRIORITY]);
+	task->timeout = DatumGetInt32(v[COLUMN_TIMEOUT]);
+	task->reason = n[COLUMN_REASON] ? NULL : TextDatumGetCString(v[COLUMN_REASON]);
+	task->workflow = sid_or_null(v[COLUMN_WORKFLOW], n[COLUMN_WORKFLOW]);
+	task->workflow_version = n[COLUMN_WORKFLOW_VERSION] ? 0 : DatumGetInt32(v[COLUMN_WORKFLOW_VERSION]);
+	task->filter = DatumGetInt32(v[COLUMN_FILTER]);
+	task->target = DatumGetInt32(v[COLUMN_TARGET]);
+	task->task_queue = sid_or_null(v[COLUMN_QUEUE], n[COLUMN_QUEUE]);
+	task->task_channel = *DatumGetSidP(v[COLUMN_CHANNEL]);
+	task->routing_target = sid_or_null(v[COLUMN_ROUTING_TARGET], n[COLUMN_ROUTING_TARGET]);
+	task->ignore_capacity = DatumGetBool(v[COLUMN_IGNORE_CAPACITY]);
+	task->date_created = DatumGetTimestampTz(v[COLUMN_CREATED]);
+	task->date_updated = DatumGetTimestampTz(v[COLUMN_UPDATED]);
+	task->queue_entered = time_or_never(v[COLUMN_QUEUE_ENTERED], n[COLUMN_QUEUE_ENTERED]);
+	task->virtual_start_time = DatumGetTimestampTz(v[COLUMN_VIRTUAL_START_TIME]);
+	task->not_before = time_or_never(v[COLUMN_NOT_BEFORE], n[COLUMN_NOT_BEFORE]);
+	task->deadline_base = DatumGetTimestampTz(v[COLUMN_DEADLINE_BASE]);
+	task->step_deadline = time_or_never(v[COLUMN_STEP_DEADLINE], n[COLUMN_STEP_DEADLINE]);
+	task->expires_at = time_or_never(v[COLUMN_EXPIRES_AT], n[COLUMN_EXPIRES_AT]);
+	task->wake_at = time_or_never(v[COLUMN_WAKE_AT], n[COLUMN_WAKE_AT]);
+	task->step_tried = DatumGetBool(v[COLUMN_STEP_TRIED]);
+	task->assignments = DatumGetInt32(v[COLUMN_ASSIGNMENTS]);
+	task->open_reservations = DatumGetInt32(v[COLUMN_OPEN_RESERVATIONS]);
+	task->waiting = !n[COLUMN_GROUP];
 	if (task->waiting)
-		task->group = *DatumGetUUIDP(v[i]);
-	i++;
-	task->key1 = n[i] ? 0 : DatumGetInt64(v[i]);
-	i++;
-	task->key2 = n[i] ? 0 : DatumGetInt64(v[i]);
-	i++;
-	task->document = DatumGetInt64(v[i++]);
-	Assert(i == NCOLUMNS);
+	{
+		task->group = *DatumGetUUIDP(v[COLUMN_GROUP]);
+		task->key1 = DatumGetInt64(v[COLUMN_KEY1]);
+		task->key2 = DatumGetInt64(v[COLUMN_KEY2]);
+	}
+	task->document = DatumGetInt64(v[COLUMN_DOCUMENT]);
+	task->attributes = DatumGetJsonbP(v[COLUMN_ATTRIBUTES]);
 	return task;
+}
+
+static KtRowResult
+fetch(const KtSid *sid, KtRowLock lock, KtTask **task)
+{
+	Relation	tasks = kt_row_table("tasks");
+	HeapTuple	tuple;
+	KtRowResult result;
+
+	check_columns(tasks);
+	result = kt_row_fetch(tasks, sid, lock, &tuple);
+	*task = result == KT_ROW_FOUND ? read_row(tuple, RelationGetDescr(tasks)) : NULL;
+	table_close(tasks, NoLock);
+	return result;
 }
 
 KtTask *
 kt_task_read(const KtSid *sid, bool lock)
 {
-	static KtPlan read = {"SELECT " COLUMNS " FROM kin_tr.tasks WHERE sid = $1", "s"};
-	static KtPlan read_and_lock = {
-		"SELECT " COLUMNS " FROM kin_tr.tasks WHERE sid = $1 FOR NO KEY UPDATE", "s"
-	};
-	Datum		values[] = {SidPGetDatum(sid)};
+	KtTask	   *task;
 
-	return kt_spi(lock ? &read_and_lock : &read, values, NULL) > 0 ? read_row() : NULL;
+	(void) fetch(sid, lock ? KT_ROW_LOCK : KT_ROW_READ, &task);
+	return task;
 }
 
 /* *task is NULL where it does not exist; the row may also just be unseen yet. */
 bool
 kt_task_try_lock(const KtSid *sid, KtTask **task)
 {
-	static KtPlan try_lock = {
-		"SELECT " COLUMNS " FROM kin_tr.tasks WHERE sid = $1 FOR NO KEY UPDATE SKIP LOCKED", "s"
-	};
-	Datum		values[] = {SidPGetDatum(sid)};
-
-	if (kt_spi(&try_lock, values, NULL) > 0)
-	{
-		*task = read_row();
-		return true;
-	}
-	*task = NULL;
-	return kt_task_read(sid, false) == NULL;
-}
-
-/* Parameters of the statements below, from $1; the same for both. */
-#define PARAMETERS 31
-#define PARAMETER_TYPES "ssItiitsiiisssbzzzzzzzzzbiiuIII"
-
-static void
-put_sid(Datum *values, char *nulls, int i, KtSid *sid)
-{
-	values[i] = SidPGetDatum(sid);
-	nulls[i] = kt_sid_is_null(sid) ? 'n' : ' ';
+	return fetch(sid, KT_ROW_TRY_LOCK, task) != KT_ROW_BUSY;
 }
 
 static void
-put_time(Datum *values, char *nulls, int i, TimestampTz time)
+put_sid(Datum *values, bool *isnull, int column, KtSid *sid)
 {
-	values[i] = TimestampTzGetDatum(time);
-	nulls[i] = time == KT_NEVER ? 'n' : ' ';
+	values[column] = SidPGetDatum(sid);
+	isnull[column] = kt_sid_is_null(sid);
 }
 
 static void
-put_row(KtTask *task, Datum *values, char *nulls)
+put_time(Datum *values, bool *isnull, int column, TimestampTz time)
 {
-	int			i = 0;
-
-	memset(nulls, ' ', PARAMETERS);
-	values[i++] = SidPGetDatum(&task->sid);
-	values[i++] = SidPGetDatum(&task->workspace);
-	values[i++] = Int64GetDatum(task->version);
-	values[i++] = kt_text_datum(status_names[task->status]);
-	values[i++] = Int32GetDatum(task->priority);
-	values[i++] = Int32GetDatum(task->timeout);
-	nulls[i] = task->reason ? ' ' : 'n';
-	values[i++] = task->reason ? kt_text_datum(task->reason) : (Datum) 0;
-	put_sid(values, nulls, i++, &task->workflow);
-	nulls[i] = kt_sid_is_null(&task->workflow) ? 'n' : ' ';
-	values[i++] = Int32GetDatum(task->workflow_version);
-	values[i++] = Int32GetDatum(task->filter);
-	values[i++] = Int32GetDatum(task->target);
-	put_sid(values, nulls, i++, &task->task_queue);
-	put_sid(values, nulls, i++, &task->task_channel);
-	put_sid(values, nulls, i++, &task->routing_target);
-	values[i++] = BoolGetDatum(task->ignore_capacity);
-	put_time(values, nulls, i++, task->date_created);
-	put_time(values, nulls, i++, task->date_updated);
-	put_time(values, nulls, i++, task->queue_entered);
-	put_time(values, nulls, i++, task->virtual_start_time);
-	put_time(values, nulls, i++, task->not_before);
-	put_time(values, nulls, i++, task->deadline_base);
-	put_time(values, nulls, i++, task->step_deadline);
-	put_time(values, nulls, i++, task->expires_at);
-	put_time(values, nulls, i++, task->wake_at);
-	values[i++] = BoolGetDatum(task->step_tried);
-	values[i++] = Int32GetDatum(task->assignments);
-	values[i++] = Int32GetDatum(task->offers);
-	nulls[i] = nulls[i + 1] = nulls[i + 2] = task->waiting ? ' ' : 'n';
-	values[i++] = UUIDPGetDatum(&task->group);
-	values[i++] = Int64GetDatum(task->key1);
-	values[i++] = Int64GetDatum(task->key2);
-	values[i++] = Int64GetDatum(task->document);
-	Assert(i == PARAMETERS);
+	values[column] = TimestampTzGetDatum(time);
+	isnull[column] = time == KT_NEVER;
 }
 
-/* The parameters above are the table's columns but two. */
+static void
+put_row(KtTask *task, Datum *values, bool *isnull)
+{
+	bool		finished = task->status == KT_TASK_COMPLETED || task->status == KT_TASK_CANCELED;
+
+	memset(isnull, 0, sizeof(bool) * NCOLUMNS);
+	values[COLUMN_SID] = SidPGetDatum(&task->sid);
+	values[COLUMN_WORKSPACE] = SidPGetDatum(&task->workspace);
+	values[COLUMN_VERSION] = Int64GetDatum(task->version);
+	values[COLUMN_STATUS] = kt_text_datum(status_names[task->status]);
+	values[COLUMN_PRIORITY] = Int32GetDatum(task->priority);
+	values[COLUMN_TIMEOUT] = Int32GetDatum(task->timeout);
+	values[COLUMN_REASON] = task->reason ? kt_text_datum(task->reason) : (Datum) 0;
+	isnull[COLUMN_REASON] = task->reason == NULL;
+	put_sid(values, isnull, COLUMN_WORKFLOW, &task->workflow);
+	values[COLUMN_WORKFLOW_VERSION] = Int32GetDatum(task->workflow_version);
+	isnull[COLUMN_WORKFLOW_VERSION] = kt_sid_is_null(&task->workflow);
+	values[COLUMN_FILTER] = Int32GetDatum(task->filter);
+	values[COLUMN_TARGET] = Int32GetDatum(task->target);
+	put_sid(values, isnull, COLUMN_QUEUE, &task->task_queue);
+	values[COLUMN_CHANNEL] = SidPGetDatum(&task->task_channel);
+	put_sid(values, isnull, COLUMN_ROUTING_TARGET, &task->routing_target);
+	values[COLUMN_IGNORE_CAPACITY] = BoolGetDatum(task->ignore_capacity);
+	values[COLUMN_CREATED] = TimestampTzGetDatum(task->date_created);
+	values[COLUMN_UPDATED] = TimestampTzGetDatum(task->date_updated);
+	put_time(values, isnull, COLUMN_QUEUE_ENTERED, task->queue_entered);
+	values[COLUMN_VIRTUAL_START_TIME] = TimestampTzGetDatum(task->virtual_start_time);
+	put_time(values, isnull, COLUMN_NOT_BEFORE, task->not_before);
+	values[COLUMN_DEADLINE_BASE] = TimestampTzGetDatum(task->deadline_base);
+	put_time(values, isnull, COLUMN_STEP_DEADLINE, task->step_deadline);
+	put_time(values, isnull, COLUMN_EXPIRES_AT, task->expires_at);
+	put_time(values, isnull, COLUMN_WAKE_AT, task->wake_at);
+	values[COLUMN_STEP_TRIED] = BoolGetDatum(task->step_tried);
+	values[COLUMN_ASSIGNMENTS] = Int32GetDatum(task->assignments);
+	values[COLUMN_OPEN_RESERVATIONS] = Int32GetDatum(task->open_reservations);
+	values[COLUMN_GROUP] = UUIDPGetDatum(&task->group);
+	values[COLUMN_KEY1] = Int64GetDatum(task->key1);
+	values[COLUMN_KEY2] = Int64GetDatum(task->key2);
+	isnull[COLUMN_GROUP] = isnull[COLUMN_KEY1] = isnull[COLUMN_KEY2] = !task->waiting;
+	values[COLUMN_DOCUMENT] = Int64GetDatum(task->document);
+	values[COLUMN_ATTRIBUTES] = JsonbPGetDatum(task->attributes);
+	put_time(values, isnull, COLUMN_FINISHED_AT, finished ? task->date_updated : KT_NEVER);
+}
+
 void
 kt_task_insert(KtTask *task)
 {
-	Relation	tasks = table_open(kt_relation_oid("tasks"), RowExclusiveLock);
+	Relation	tasks = kt_row_table("tasks");
 	TupleTableSlot *slot = table_slot_create(tasks, NULL);
-	char		nulls[PARAMETERS];
 
-	if (slot->tts_tupleDescriptor->natts != PARAMETERS + 2)
-		elog(ERROR, "kin_tr.tasks has %d columns, not %d", slot->tts_tupleDescriptor->natts,
-			 PARAMETERS + 2);
+	check_columns(tasks);
 	ExecClearTuple(slot);
-	put_row(task, slot->tts_values, nulls);
-	for (int i = 0; i < PARAMETERS; i++)
-		slot->tts_isnull[i] = nulls[i] == 'n';
-	slot->tts_values[PARAMETERS] = JsonbPGetDatum(task->attributes);
-	slot->tts_isnull[PARAMETERS] = false;
-	slot->tts_isnull[PARAMETERS + 1] = true;	/* finished_at */
+	put_row(task, slot->tts_values, slot->tts_isnull);
 	ExecStoreVirtualTuple(slot);
 	ExecMaterializeSlot(slot);
-	kt_insert(tasks, &slot, 1);
+	kt_row_insert(tasks, &slot, 1);
 	ExecDropSingleTupleTableSlot(slot);
 	table_close(tasks, NoLock);
 }
 
-static void
-store_attributes(KtTask *task)
-{
-	static KtPlan update = {"UPDATE kin_tr.tasks SET attributes = $2 WHERE sid = $1", "sj"};
-	Datum		values[] = {SidPGetDatum(&task->sid), JsonbPGetDatum(task->attributes)};
-
-	kt_spi(&update, values, NULL);
-	task->attributes_changed = false;
-}
-
-/*
- * What is in no index is in the statement too, for one statement is planned
- * once; an update that leaves the indexed columns as they are stays HOT.
- */
 void
 kt_task_store_unseen(KtTask *task)
 {
-	static KtPlan update = {
-		"UPDATE kin_tr.tasks SET version = $3, assignment_status = $4, priority = $5,"
-		" timeout = $6, reason = $7, workflow_sid = $8, workflow_version = $9,"
-		" workflow_filter = $10, workflow_target = $11, task_queue_sid = $12, task_channel_sid = $13,"
-		" routing_target = $14, ignore_capacity = $15, date_created = $16, date_updated = $17,"
-		" task_queue_entered_date = $18, virtual_start_time = $19, not_before = $20,"
-		" deadline_base = $21, step_deadline = $22, expires_at = $23, wake_at = $24,"
-		" step_tried = $25, assignments = $26, offers = $27, group_key = $28, order_key1 = $29,"
-		" order_key2 = $30, document = $31, finished_at = CASE WHEN $4 IN ('completed', 'canceled') THEN $17 END"
-		" WHERE sid = $1 AND workspace_sid = $2", PARAMETER_TYPES
-	};
-	Datum		values[PARAMETERS];
-	char		nulls[PARAMETERS];
+	Relation	tasks = kt_row_table("tasks");
+	Datum		values[NCOLUMNS];
+	bool		isnull[NCOLUMNS];
 
-	put_row(task, values, nulls);
-	kt_spi(&update, values, nulls);
+	put_row(task, values, isnull);
+	/* Attributes that are as they were stay where they are, large ones out of line. */
+	if (!task->attributes_changed)
+		values[COLUMN_ATTRIBUTES] = heap_getattr(task->row, COLUMN_ATTRIBUTES + 1,
+												 RelationGetDescr(tasks), &isnull[COLUMN_ATTRIBUTES]);
+	kt_row_update(tasks, &task->row, values, isnull);
+	task->attributes_changed = false;
+	table_close(tasks, NoLock);
 }
 
 void
 kt_task_store(KtTask *task, TimestampTz now)
 {
-	if (task->attributes_changed)
-		store_attributes(task);
 	task->version++;
 	task->date_updated = now;
 	kt_task_store_unseen(task);
@@ -447,7 +413,7 @@ kt_task_cancel(KtConfig *config, KtTask *task, const char *reason, TimestampTz n
 	kt_task_transition(task, KT_TASK_CANCELED);
 	task->reason = pstrdup(reason);
 	task->waiting = false;
-	task->offers = 0;
+	task->open_reservations = 0;
 	task->wake_at = KT_NEVER;
 	if (reserved)
 		kt_reservations_end_pending(config, task, NULL, KT_RESERVATION_CANCELED, now);
@@ -458,24 +424,29 @@ kt_task_cancel(KtConfig *config, KtTask *task, const char *reason, TimestampTz n
 void
 kt_task_complete(KtConfig *config, KtTask *task, const char *reason, TimestampTz now)
 {
-	KtReservation *reservations;
+	KtReservation **reservations;
+	int			open;
 	int			n;
 
 	kt_task_transition(task, KT_TASK_COMPLETED);
 	if (reason != NULL)
 		task->reason = pstrdup(reason);
 	task->wake_at = KT_NEVER;
+	open = task->open_reservations;
+	task->open_reservations = 0;
 	kt_task_store(task, now);
 	kt_task_event(config, task, "task.completed", now);
+	if (open == 0)
+		return;
 	reservations = kt_reservations_of_task(&task->sid, &n);
 	for (int i = 0; i < n; i++)
-		kt_reservation_transition(config, &reservations[i], task, KT_RESERVATION_COMPLETED, NULL, now);
+		kt_reservation_transition(config, reservations[i], task, KT_RESERVATION_COMPLETED, NULL, now);
 }
 
 void
 kt_task_wrap_up(KtConfig *config, KtTask *task, TimestampTz now)
 {
-	KtReservation *reservations;
+	KtReservation **reservations;
 	int			n;
 
 	kt_task_transition(task, KT_TASK_WRAPPING);
@@ -484,8 +455,8 @@ kt_task_wrap_up(KtConfig *config, KtTask *task, TimestampTz now)
 	kt_task_event(config, task, "task.wrapup", now);
 	reservations = kt_reservations_of_task(&task->sid, &n);
 	for (int i = 0; i < n; i++)
-		if (reservations[i].status == KT_RESERVATION_ACCEPTED)
-			kt_reservation_transition(config, &reservations[i], task, KT_RESERVATION_WRAPPING, NULL, now);
+		if (reservations[i]->status == KT_RESERVATION_ACCEPTED)
+			kt_reservation_transition(config, reservations[i], task, KT_RESERVATION_WRAPPING, NULL, now);
 }
 
 /* The workflow ended without an assignment. */

@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "access/htup.h"
 #include "datatype/timestamp.h"
 #include "utils/jsonb.h"
 #include "utils/uuid.h"
@@ -63,12 +64,13 @@ typedef struct KtTask
 	TimestampTz wake_at;		/* when the router must look at it, at the latest */
 	bool		step_tried;		/* skip_if of this step has been looked at */
 	int32		assignments;	/* how often it was reserved */
-	int32		offers;			/* pending reservations */
+	int32		open_reservations;	/* pending, accepted or wrapping */
 	bool		waiting;		/* has a group */
 	pg_uuid_t	group;
 	int64		key1;
 	int64		key2;
 	int64		document;		/* event that holds its attributes */
+	HeapTuple	row;			/* as it was read, or written last */
 } KtTask;
 
 extern const char *kt_task_status_name(KtTaskStatus status);

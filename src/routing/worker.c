@@ -7,11 +7,14 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "access/table.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "base/clock.h"
 #include "base/errors.h"
+#include "base/row.h"
 #include "base/spi.h"
 #include "base/access.h"
 #include "routing/reservation.h"
@@ -19,45 +22,52 @@
 
 PG_FUNCTION_INFO_V1(kin_tr_update_worker_activity);
 
-#define COLUMNS \
-	"sid, workspace_sid, version, friendly_name, activity_sid, date_status_changed, document"
-
-static bool
-read_card(KtPlan *plan, const KtSid *sid, KtWorkerCard *card)
+/* The columns of the table workers that are read here. */
+enum
 {
-	Datum		values[] = {SidPGetDatum(sid)};
+	COLUMN_SID = 1,
+	COLUMN_WORKSPACE = 2,
+	COLUMN_FRIENDLY_NAME = 3,
+	COLUMN_ACTIVITY = 5,
+	COLUMN_STATUS_CHANGED = 8,
+	COLUMN_VERSION = 9,
+	COLUMN_DOCUMENT = 10
+};
 
-	if (kt_spi(plan, values, NULL) == 0)
-		return false;
-	card->sid = kt_column_sid(0, 1);
-	card->workspace = kt_column_sid(0, 2);
-	card->version = kt_column_int64(0, 3);
-	card->friendly_name = kt_column_cstring(0, 4);
-	card->activity = kt_column_sid(0, 5);
-	card->date_status_changed = kt_column_int64(0, 6);
-	card->document = kt_column_int64(0, 7);
-	return true;
+static KtRowResult
+read_card(const KtSid *sid, KtRowLock lock, KtWorkerCard *card)
+{
+	Relation	workers = kt_row_table("workers");
+	TupleDesc	descriptor = RelationGetDescr(workers);
+	KtRowResult result;
+	HeapTuple	row;
+	bool		isnull;
+
+	result = kt_row_fetch(workers, sid, lock, &row);
+	if (result == KT_ROW_FOUND)
+	{
+		card->sid = *sid;
+		card->workspace = *DatumGetSidP(heap_getattr(row, COLUMN_WORKSPACE, descriptor, &isnull));
+		card->friendly_name = TextDatumGetCString(heap_getattr(row, COLUMN_FRIENDLY_NAME, descriptor, &isnull));
+		card->activity = *DatumGetSidP(heap_getattr(row, COLUMN_ACTIVITY, descriptor, &isnull));
+		card->date_status_changed = DatumGetTimestampTz(heap_getattr(row, COLUMN_STATUS_CHANGED, descriptor, &isnull));
+		card->version = DatumGetInt64(heap_getattr(row, COLUMN_VERSION, descriptor, &isnull));
+		card->document = DatumGetInt64(heap_getattr(row, COLUMN_DOCUMENT, descriptor, &isnull));
+	}
+	table_close(workers, NoLock);
+	return result;
 }
 
 bool
 kt_worker_read(const KtSid *sid, bool lock, KtWorkerCard *card)
 {
-	static KtPlan read = {"SELECT " COLUMNS " FROM kin_tr.workers WHERE sid = $1", "s"};
-	static KtPlan read_and_lock = {
-		"SELECT " COLUMNS " FROM kin_tr.workers WHERE sid = $1 FOR NO KEY UPDATE", "s"
-	};
-
-	return read_card(lock ? &read_and_lock : &read, sid, card);
+	return read_card(sid, lock ? KT_ROW_LOCK : KT_ROW_READ, card) == KT_ROW_FOUND;
 }
 
 bool
 kt_worker_try_share(const KtSid *sid, KtWorkerCard *card)
 {
-	static KtPlan share = {
-		"SELECT " COLUMNS " FROM kin_tr.workers WHERE sid = $1 FOR SHARE SKIP LOCKED", "s"
-	};
-
-	return read_card(&share, sid, card);
+	return read_card(sid, KT_ROW_TRY_SHARE, card) == KT_ROW_FOUND;
 }
 
 void

@@ -13,7 +13,8 @@
 #    start time, sid; each taken by its best worker.
 #  - A tick that comes late fires reservations' time-outs first, then tasks'.
 #  - skip_if is looked at once for each entry into a step: the first time that
-#    nobody can be found.
+#    nobody can be found.  Where that is seen at once, for the task names no known
+#    worker and skip_if does not look at workers, it is at once.
 #  - A worker's last reservation counts though its task was deleted.
 
 package KinTr::ReferenceRouter;
@@ -105,6 +106,38 @@ sub enter_step
 	return;
 }
 
+# Enters a step, and the next one where this one is skipped at once; false where
+# that goes past the end.
+sub enter
+{
+	my ($self, $task, $filter, $target) = @_;
+
+	$self->enter_step($task, $filter, $target);
+	return 1 if !$self->skips_at_once($task);
+	return $self->place_next($task, 'skip');
+}
+
+sub skips_at_once
+{
+	my ($self, $task) = @_;
+	my $target = $self->target_of($task);
+
+	# A callback's steps count from its time on.
+	return 0 if defined $task->{not_before} && $task->{not_before} > $self->{now};
+	return 0 if !$target->{known} || !$target->{skip_if} || $target->{skip_looks_at_workers};
+	return !defined $self->known_worker($task) && $target->{skip_if}->({}, $self->{now});
+}
+
+# The worker that the task asks for at its step, by sid or name.
+sub known_worker
+{
+	my ($self, $task) = @_;
+	my $wanted = $task->{attributes}{ $self->target_of($task)->{known}[1] };
+
+	# A number names nobody.
+	return defined $wanted && $wanted !~ /^[0-9]+$/ ? $wanted : undef;
+}
+
 # At the first matching filter; false where there is none and no default.
 sub place
 {
@@ -113,8 +146,7 @@ sub place
 	my $filter = $self->matching_filter($task, 0);
 
 	return 0 if $filter == @{ $configuration->{filters} } && !$configuration->{default};
-	$self->enter_step($task, $filter, 0);
-	return 1;
+	return $self->enter($task, $filter, 0);
 }
 
 # On to the next step; false where the workflow ends.
@@ -129,15 +161,13 @@ sub place_next
 	return 0 if $task->{filter} == @$filters;
 	if ($task->{target} < $#{ $filters->[ $task->{filter} ]{targets} })
 	{
-		$self->enter_step($task, $task->{filter}, $task->{target} + 1);
-		return 1;
+		return $self->enter($task, $task->{filter}, $task->{target} + 1);
 	}
 	my $filter = $self->matching_filter($task, $task->{filter} + 1);
 
 	# A time-out never leads to the default filter.
 	return 0 if $filter == @$filters && ($why eq 'timeout' || !$configuration->{default});
-	$self->enter_step($task, $filter, 0);
-	return 1;
+	return $self->enter($task, $filter, 0);
 }
 
 # -------------------------------------------------------------------- tasks
@@ -466,11 +496,9 @@ sub may_have
 	return 1 if !$target;
 	if ($target->{known})
 	{
-		my ($field, $attribute) = @{ $target->{known} };
-		my $wanted = $task->{attributes}{$attribute};
+		my $wanted = $self->known_worker($task);
 
-		return 0 if !defined $wanted || ref $wanted;
-		return 0 if lc $worker->{$field} ne lc $wanted;
+		return 0 if !defined $wanted || lc $worker->{ $target->{known}[0] } ne lc $wanted;
 	}
 	return !$target->{test}
 		|| $target->{test}->($task->{attributes}, $self->worker_view($worker), $self->{now},

@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# Tests of the demo, in TAP: its first day, replayed three times. kin_tr must be installed.
+set -uo pipefail
+cd "$(dirname "$0")"
+
+# Beside a demo that may be running, not in its place.
+TMPDIR=$(mktemp -d)
+export TMPDIR
+chmod 755 "$TMPDIR"
+[[ $(id -u) != 0 ]] || chown postgres "$TMPDIR"
+. ./cluster.sh
+trap 'stop_cluster; rm -rf "$TMPDIR"' EXIT
+export DAYS=1
+unset SEED
+
+number=0
+ok() {		# ok NAME COMMAND...: what the command says is shown where it fails
+	local name=$1 said
+	shift
+	number=$((number + 1))
+	if said=$("$@" 2>&1); then
+		echo "ok $number - $name"
+	else
+		echo "not ok $number - $name"
+		sed 's/^/# /' <<<"$said"
+	fi
+}
+
+ask() {
+	psql -X -q -A -t -v ON_ERROR_STOP=1 -d "$@"
+}
+
+refuses() {
+	local said
+	! said=$(DAYS=$1 ./demo.sh 2>&1) && [[ $said == *"DAYS must be a number from 1 to 28, not \"$1\""* ]]
+}
+
+run() {		# run OUTPUT [SEED]
+	SEED=${2:-1} ./demo.sh >"$TMPDIR/$1" 2>&1 || { cat "$TMPDIR/$1"; return 1; }
+}
+
+# All but the progress, which tells seconds, and the title, which has the seed.
+tables() {
+	sed -n '/^calls offered/,/^The cluster keeps running/p' "$TMPDIR/$1"
+}
+
+same() {
+	[[ $(tables "$1") ]] && diff <(tables "$1") <(tables "$2")
+}
+
+differ() {
+	! same "$1" "$2" >/dev/null
+}
+
+# With the folder as long as it commonly is.
+narrow() {
+	! sed "s#$folder#/tmp/kin_tr-demo-1000#" "$TMPDIR/$1" | grep -E '^.{81}'
+}
+
+is() {		# is EXPECTED DATABASE QUERY
+	local found
+	found=$(ask "$2" -c "$3") && [[ $found == "$1" ]] || { echo "found: $found"; return 1; }
+}
+
+# As the run has printed them.
+try_things() {
+	local said
+	said=$(sed -n '/try, one after the other/,/make demo-stop/ { //d; p }' "$TMPDIR/again" | ask kin_tr_generous)
+	[[ $said == *'TOVA|pending|'* ]] || { echo "$said"; return 1; }
+}
+
+gone() {
+	./stop.sh && [[ ! -e $folder ]] && ! pgrep -f "$folder" && ./stop.sh
+}
+
+for days in 0 29 x -1 1.5 99999999999999999999; do
+	ok "DAYS=$days is refused with its reason" refuses "$days"
+done
+
+ok 'the first day is replayed and its table printed' run first
+ok 'another run takes its place' run other 2
+ok 'and another' run again
+ok 'the same seed gives the same tables' same first again
+ok 'another seed gives others' differ first other
+ok 'no line is wider than 80 columns' narrow first
+
+for reading in generous strict; do
+	db=kin_tr_$reading
+	ok "every decision is what the rules ask for, $reading" ./judge.pl "$db" "$reading"
+	ok "kin_tr missed nothing, $reading" is 0 "$db" 'SELECT kin_tr._sweep()'
+	ok "kin_tr finds no fault with itself, $reading" is '' "$db" 'SELECT * FROM kin_tr.check()'
+	ok "kin_tr is well, on real time, $reading" is '' "$db" "SELECT * FROM kin_tr.health() WHERE state <> 'ok'"
+	ok "all agents are Offline, $reading" is 'Offline|24' "$db" "SELECT a.friendly_name, count(*)
+		FROM kin_tr.workers JOIN kin_tr.activities AS a ON a.sid = activity_sid GROUP BY 1"
+done
+ok 'the three things to try work, one after the other' try_things
+ok 'stop.sh leaves nothing behind, and finds nothing the second time' gone
+echo "1..$number"

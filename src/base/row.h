@@ -1,0 +1,51 @@
+/*
+ * row.h
+ *		Rows without an executor: by the primary key, inserted, updated.
+ *
+ * For the few tables that every task goes through.  What an executor would see
+ * to is the caller's: no triggers, rules, defaults, checks or partitions.
+ * Tables are opened with ROW EXCLUSIVE by kt_row_table() and closed with
+ * table_close(table, NoLock).
+ */
+#ifndef KIN_TR_BASE_ROW_H
+#define KIN_TR_BASE_ROW_H
+
+#include "postgres.h"
+
+#include "executor/tuptable.h"
+#include "utils/rel.h"
+
+#include "base/sid.h"
+
+extern Relation kt_row_table(const char *name);
+
+typedef enum KtRowLock
+{
+	KT_ROW_READ,				/* as the statement's snapshot sees it */
+	KT_ROW_LOCK,				/* FOR NO KEY UPDATE */
+	KT_ROW_TRY_LOCK,			/* FOR NO KEY UPDATE SKIP LOCKED */
+	KT_ROW_TRY_SHARE			/* FOR SHARE SKIP LOCKED */
+} KtRowLock;
+
+typedef enum KtRowResult
+{
+	KT_ROW_FOUND,
+	KT_ROW_ABSENT,
+	KT_ROW_BUSY					/* somebody else has it locked */
+} KtRowResult;
+
+/*
+ * The row whose primary key begins with this sid; its latest version, where it
+ * is locked.  An error 40001 where the transaction's isolation forbids that.
+ * *tuple is a copy in the current memory context.
+ */
+extern KtRowResult kt_row_fetch(Relation table, const KtSid *sid, KtRowLock lock,
+								HeapTuple *tuple);
+
+/* Both make what they wrote visible to what follows. */
+extern void kt_row_insert(Relation table, TupleTableSlot **slots, int nslots);
+
+/* Replaces a row that is locked; *tuple becomes its new version. */
+extern void kt_row_update(Relation table, HeapTuple *tuple, Datum *values, bool *isnull);
+
+#endif							/* KIN_TR_BASE_ROW_H */

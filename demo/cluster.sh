@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # The demo's throw-away cluster: where it is, how it starts and how it ends. To be sourced.
 #
 # All of it lies in one folder, which only the server's user may enter. The socket lies there too, and

@@ -54,8 +54,8 @@ replay() {
 
 # Time is real again, so kin_tr's own processes act from here on.
 wait_for_workers() {
-	local tries faults
-	for tries in {1..100}; do
+	local faults
+	for _ in {1..100}; do
 		faults=$(sql -d "$1" -F ': ' -c "SELECT item, state, detail FROM kin_tr.health() WHERE state <> 'ok'")
 		[[ $faults ]] || return 0
 		sleep 0.1
@@ -64,14 +64,15 @@ wait_for_workers() {
 	return 1
 }
 
+stop_cluster
+
 finished=
 report_failure() {
-	[[ $finished || ! -e $folder ]] ||
+	[[ $finished ]] ||
 		echo "demo: did not come to its end. The server's log is $folder/log; make demo-stop removes all." >&2
 }
 trap report_failure EXIT
 
-stop_cluster
 start_cluster
 replay generous | show_progress
 replay strict | show_progress

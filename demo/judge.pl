@@ -9,6 +9,8 @@
 use strict;
 use warnings;
 
+use List::Util qw(min);
+
 my ($database, $reading) = @ARGV;
 
 sub rows
@@ -112,7 +114,7 @@ for my $day (sort keys %$calls)
 
 	while (%agenda)
 	{
-		my ($now) = sort { $a <=> $b } keys %agenda;
+		my $now = min keys %agenda;
 		my @hang_up;
 
 		# What a turn brings about in the same second comes before anybody hangs up.

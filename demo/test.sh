@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tests of the demo, in TAP: its first day, replayed three times. kin_tr must be installed.
 set -uo pipefail
-cd "$(dirname "$0")"
+cd "$(dirname "$0")" || exit
 
 # Beside a demo that may be running, not in its place.
 TMPDIR=$(mktemp -d)
@@ -70,7 +70,9 @@ try_things() {
 }
 
 gone() {
-	./stop.sh && [[ ! -e $folder ]] && ! pgrep -f "$folder" && ./stop.sh
+	local pid
+	pid=$(head -n 1 "$folder/data/postmaster.pid")
+	[[ -e /proc/$pid ]] && ./stop.sh && [[ ! -e $folder && ! -e /proc/$pid ]] && ./stop.sh
 }
 
 for days in 0 29 x -1 1.5 99999999999999999999; do

@@ -5,7 +5,11 @@
 CREATE FUNCTION kin_tr._lock_for_delete(kin_tr.sid) RETURNS void
     LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kin_tr_lock_for_delete'
     SET search_path = pg_catalog, kin_tr, pg_temp;
+-- The object that a name or SID means; NULL is an error, or with _resolve_if NULL.
 CREATE FUNCTION kin_tr._resolve(kind text, name text, workspace kin_tr.sid) RETURNS kin_tr.sid
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_resolve'
+    SET search_path = pg_catalog, kin_tr, pg_temp;
+CREATE FUNCTION kin_tr._resolve_if(kind text, name text, workspace kin_tr.sid) RETURNS kin_tr.sid
     LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kin_tr_resolve'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 CREATE FUNCTION kin_tr._normalize_workflow(configuration jsonb, workspace kin_tr.sid) RETURNS jsonb
@@ -48,7 +52,9 @@ CREATE FUNCTION kin_tr._check_name(argument text, name text) RETURNS void
 BEGIN
     IF name IS NULL THEN
         RAISE EXCEPTION '% must not be null', argument USING ERRCODE = 'null_value_not_allowed';
-    ELSIF length(name) NOT BETWEEN 1 AND 64 OR btrim(name) = '' THEN
+    ELSIF btrim(name) = '' THEN
+        RAISE EXCEPTION '% must not be blank', argument USING ERRCODE = 'invalid_parameter_value';
+    ELSIF length(name) > 64 THEN
         RAISE EXCEPTION '% must have 1 to 64 characters, not %: "%"', argument, length(name), left(name, 80)
             USING ERRCODE = 'invalid_parameter_value';
     ELSIF kin_tr._is_sid(name) THEN
@@ -62,7 +68,8 @@ CREATE FUNCTION kin_tr._refuse_taken(kind text, name text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 BEGIN
     RAISE EXCEPTION '% "%" already exists', kind, name
-        USING ERRCODE = 'duplicate_object', HINT = 'Names are unique within a workspace.';
+        USING ERRCODE = 'duplicate_object',
+              HINT = format('Names are unique within a %s.', CASE kind WHEN 'workspace' THEN 'database' ELSE 'workspace' END);
 END $$;
 
 CREATE FUNCTION kin_tr._check_version(kind text, object kin_tr.sid, version bigint, if_version bigint) RETURNS void
@@ -194,8 +201,8 @@ BEGIN
     END IF;
     UPDATE kin_tr.workspaces w
        SET friendly_name = coalesce(friendly_name, w.friendly_name),
-           default_activity_sid = coalesce(kin_tr._resolve('WA', default_activity, workspace), w.default_activity_sid),
-           timeout_activity_sid = coalesce(kin_tr._resolve('WA', timeout_activity, workspace), w.timeout_activity_sid),
+           default_activity_sid = coalesce(kin_tr._resolve_if('WA', default_activity, workspace), w.default_activity_sid),
+           timeout_activity_sid = coalesce(kin_tr._resolve_if('WA', timeout_activity, workspace), w.timeout_activity_sid),
            event_callback_url = coalesce(event_callback_url, w.event_callback_url),
            events_filter = coalesce(events_filter, w.events_filter),
            prioritize_queue_order = coalesce(prioritize_queue_order, w.prioritize_queue_order),
@@ -295,6 +302,9 @@ BEGIN
         PERFORM kin_tr._refuse_in_use('activity', this.friendly_name, 'the workspace, as its default or time-out activity');
     ELSIF EXISTS (SELECT FROM kin_tr.workers w WHERE w.activity_sid = this.sid) THEN
         PERFORM kin_tr._refuse_in_use('activity', this.friendly_name, 'a worker');
+    ELSIF EXISTS (SELECT FROM kin_tr.task_queues q
+                   WHERE this.sid IN (q.reservation_activity_sid, q.assignment_activity_sid)) THEN
+        PERFORM kin_tr._refuse_in_use('activity', this.friendly_name, 'a task queue');
     END IF;
     DELETE FROM kin_tr.activities a WHERE a.sid = this.sid;
     PERFORM kin_tr._activity_event('activity.deleted', this);
@@ -416,8 +426,8 @@ BEGIN
                                     date_created, date_updated)
     VALUES (kin_tr._new_sid('WQ'), workspace, friendly_name, coalesce(target_workers, '1==1'),
             coalesce(max_reserved_workers, 1), coalesce(task_order, 'FIFO'),
-            kin_tr._resolve('WA', reservation_activity, workspace),
-            kin_tr._resolve('WA', assignment_activity, workspace), kin_tr.now(), kin_tr.now())
+            kin_tr._resolve_if('WA', reservation_activity, workspace),
+            kin_tr._resolve_if('WA', assignment_activity, workspace), kin_tr.now(), kin_tr.now())
     RETURNING * INTO new;
     PERFORM kin_tr._task_queue_event('task-queue.created', new);
     RETURN new.sid;
@@ -456,8 +466,8 @@ BEGIN
            target_workers = coalesce(target_workers, q.target_workers),
            max_reserved_workers = coalesce(max_reserved_workers, q.max_reserved_workers),
            task_order = coalesce(task_order, q.task_order),
-           reservation_activity_sid = coalesce(kin_tr._resolve('WA', reservation_activity, workspace), q.reservation_activity_sid),
-           assignment_activity_sid = coalesce(kin_tr._resolve('WA', assignment_activity, workspace), q.assignment_activity_sid),
+           reservation_activity_sid = coalesce(kin_tr._resolve_if('WA', reservation_activity, workspace), q.reservation_activity_sid),
+           assignment_activity_sid = coalesce(kin_tr._resolve_if('WA', assignment_activity, workspace), q.assignment_activity_sid),
            date_updated = kin_tr.now(), version = q.version + 1
      WHERE q.sid = old.sid RETURNING * INTO this;
     IF this.task_order <> old.task_order THEN
@@ -634,7 +644,7 @@ BEGIN
     new.workspace_sid := workspace;
     new.friendly_name := friendly_name;
     new.attributes := coalesce(attributes, '{}');
-    new.activity_sid := coalesce(kin_tr._resolve('WA', activity, workspace),
+    new.activity_sid := coalesce(kin_tr._resolve_if('WA', activity, workspace),
                                  (SELECT w.default_activity_sid FROM kin_tr.workspaces w WHERE w.sid = workspace));
     new.date_created := kin_tr.now();
     new.date_updated := new.date_created;

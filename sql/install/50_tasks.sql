@@ -47,8 +47,9 @@ DECLARE
 BEGIN
     IF customer_phone IS NULL OR preferred_time IS NULL THEN
         RAISE EXCEPTION 'customer_phone and preferred_time must not be null' USING ERRCODE = 'null_value_not_allowed';
-    ELSIF NOT isfinite(preferred_time) THEN
-        RAISE EXCEPTION 'preferred_time must be finite' USING ERRCODE = 'invalid_parameter_value';
+    ELSIF NOT isfinite(preferred_time) OR preferred_time > kin_tr.now() + interval '10 years' THEN
+        RAISE EXCEPTION 'preferred_time must be within ten years: %', preferred_time
+            USING ERRCODE = 'invalid_parameter_value';
     END IF;
     IF replaces IS NOT NULL THEN
         PERFORM kin_tr.cancel_task(replaces, 'Replaced by a callback', workspace);

@@ -21,8 +21,8 @@ BEGIN
             RAISE EXCEPTION 'the clock cannot return to real time from the future'
                 USING ERRCODE = 'KT011', HINT = 'Give force => true to do it all the same.';
         END IF;
-    ELSIF NOT isfinite(now) THEN
-        RAISE EXCEPTION 'the clock needs a finite time' USING ERRCODE = 'invalid_parameter_value';
+    ELSIF now NOT BETWEEN '1900-01-01 00:00:00Z' AND '9999-12-31 00:00:00Z' THEN
+        RAISE EXCEPTION 'the clock must be between the years 1900 and 9999: %', now USING ERRCODE = 'invalid_parameter_value';
     ELSIF now < was AND in_use THEN
         RAISE EXCEPTION 'the clock does not go back: it is %, and you ask for %', was, now
             USING ERRCODE = 'KT011', HINT = 'It starts anywhere while no worker or task exists.';

@@ -447,8 +447,7 @@ kt_config_resolve(KtConfig *config, const char *kind, const char *name, const Kt
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("%s \"%s\" does not exist", kt_kind_name(kind), name),
-				 errhint("Give the SID or the name of a %s of this workspace.",
-						 kt_kind_name(kind))));
+				 errhint("Give its SID or its name; it must be of this workspace.")));
 	return sid;
 }
 
@@ -499,10 +498,15 @@ Datum
 kin_tr_resolve(PG_FUNCTION_ARGS)
 {
 	char	   *kind = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	KtSid	   *result = palloc(sizeof(KtSid));
+	char	   *name;
 	KtSpi		spi;
 
+	if (PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", kt_kind_name(kind))));
+	name = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	kt_spi_begin(&spi);
 	*result = kt_config_resolve(kt_config(), kind, name, PG_GETARG_SID_P(2));
 	kt_spi_end(&spi);

@@ -204,12 +204,15 @@ kt_pool_set_slot(KtPool *pool, KtPoolWorker *worker, int channel, int32 capacity
 {
 	KtSlot	   *slot = &worker->slots[channel];
 	bool		grows = (available && !slot->available) || capacity > slot->capacity;
+	bool		counts = capacity != slot->capacity;
 
 	slot->capacity = capacity;
 	slot->available = available;
 	kt_pool_place_slot(pool, worker, channel);
 	if (grows && slot->idle)
 		kt_pool_touch_worker(pool, worker, channel);
+	if (counts)
+		touch_by_counter(pool, worker);
 }
 
 void

@@ -143,23 +143,30 @@ resolve_and_lock(FunctionCallInfo fcinfo, KtTask *task)
 	}
 }
 
+/* 1900-01-01, Twilio's earliest. */
+#define EARLIEST (INT64CONST(-36524) * USECS_PER_DAY)
+
+static void
+check_virtual_start_time(TimestampTz time, TimestampTz latest)
+{
+	if (time > latest || time < EARLIEST)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("virtual_start_time must not be in the future, nor before 1900: %s",
+						timestamptz_to_str(time))));
+}
+
 static void
 read_times(FunctionCallInfo fcinfo, KtTask *task, TimestampTz now)
 {
 	bool		callback = PG_NARGS() > ARG_NOT_BEFORE && !PG_ARGISNULL(ARG_NOT_BEFORE);
-	/* 1900-01-01, Twilio's earliest */
-	TimestampTz earliest = INT64CONST(-36524) * USECS_PER_DAY;
 
 	task->not_before = callback ? PG_GETARG_TIMESTAMPTZ(ARG_NOT_BEFORE) : KT_NEVER;
 	task->virtual_start_time = now;
 	if (!PG_ARGISNULL(ARG_VIRTUAL_START_TIME))
 	{
 		task->virtual_start_time = PG_GETARG_TIMESTAMPTZ(ARG_VIRTUAL_START_TIME);
-		if ((task->virtual_start_time > now && !callback) || task->virtual_start_time < earliest)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("virtual_start_time must not be in the future, nor before 1900: %s",
-							timestamptz_to_str(task->virtual_start_time))));
+		check_virtual_start_time(task->virtual_start_time, callback ? DT_NOEND : now);
 	}
 	task->date_created = task->date_updated = now;
 	task->deadline_base = callback ? Max(now, task->not_before) : now;
@@ -473,11 +480,7 @@ kin_tr_update_task(PG_FUNCTION_ARGS)
 	}
 	if (!PG_ARGISNULL(4))
 	{
-		if (PG_GETARG_TIMESTAMPTZ(4) > call.now)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("virtual_start_time must not be in the future: %s",
-							timestamptz_to_str(PG_GETARG_TIMESTAMPTZ(4)))));
+		check_virtual_start_time(PG_GETARG_TIMESTAMPTZ(4), call.now);
 		task->virtual_start_time = PG_GETARG_TIMESTAMPTZ(4);
 	}
 	if (!PG_ARGISNULL(1))

@@ -59,7 +59,8 @@ narrow() {
 
 is() {		# is EXPECTED DATABASE QUERY
 	local found
-	found=$(ask "$2" -c "$3") && [[ $found == "$1" ]] || { echo "found: $found"; return 1; }
+	found=$(ask "$2" -c "$3" 2>&1)
+	[[ $found == "$1" ]] || { echo "found: $found"; return 1; }
 }
 
 # As the run has printed them.
@@ -69,10 +70,11 @@ try_things() {
 	[[ $said == *'TOVA|pending|'* ]] || { echo "$said"; return 1; }
 }
 
+# The server ends a moment after it has removed its files; who reaps it is not ours to say.
 gone() {
 	local pid
-	pid=$(head -n 1 "$folder/data/postmaster.pid")
-	[[ -e /proc/$pid ]] && ./stop.sh && [[ ! -e $folder && ! -e /proc/$pid ]] && ./stop.sh
+	pid=$(head -n 1 "$folder/data/postmaster.pid") && ./stop.sh && [[ ! -e $folder ]] &&
+		timeout 10 bash -c 'while grep -qs postgres "/proc/$0/cmdline"; do :; done' "$pid" && ./stop.sh
 }
 
 for days in 0 29 x -1 1.5 99999999999999999999; do

@@ -11,14 +11,15 @@ relay_run() {
 	settle relay
 	coproc locker { sql -d relay; }
 	[[ $1 == on ]] || relay_off
-	coproc listener { PGDATABASE=relay node "$bench/peers/listen.mjs"; }
-	read -r -u "${listener[0]}"
+	: >"$work/heard"
+	exec {listener}> >(PGDATABASE=relay exec node "$bench/peers/listen.mjs" >"$work/heard")
+	until grep -q listening "$work/heard"; do sleep 0.05; done
 	tps=$(kin_pgbench relay create_task.sql | tps_of)
 	[[ $1 == off ]] || settle relay
-	exec {listener[1]}>&-
-	read -r -u "${listener[0]}" rung
+	exec {listener}>&-
+	until rung=$(grep -E '^[0-9]+$' "$work/heard"); do sleep 0.05; done
 	exec {locker[1]}>&-
-	wait
+	wait "$locker_PID" || true
 	if [[ $1 == on && $rung -lt 10 || $1 == off && $rung -gt 0 ]]; then
 		echo "bench: with the relay $1 the bell rang $rung times" >&2
 		return 1

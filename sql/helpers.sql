@@ -82,3 +82,47 @@ BEGIN
     PERFORM kin_tr.delete_task(sid::text) FROM kin_tr.tasks WHERE workspace_sid = test.ws() ORDER BY sid;
     PERFORM kin_tr.delete_worker(sid::text) FROM kin_tr.workers WHERE workspace_sid = test.ws() ORDER BY sid;
 END $$;
+
+-- A worker, by default Available and with capacity 1; and a task with a name.
+CREATE FUNCTION test.worker(name text, attributes jsonb DEFAULT '{}', capacity integer DEFAULT 1, activity text DEFAULT 'Available')
+    RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM kin_tr.create_worker(name, attributes, activity);
+    PERFORM kin_tr.update_worker_channel(name, 'default', capacity);
+    RETURN name;
+END $$;
+CREATE FUNCTION test.new(name text, attributes jsonb DEFAULT '{}', priority integer DEFAULT NULL, workflow text DEFAULT NULL,
+                         task_channel text DEFAULT NULL, timeout integer DEFAULT NULL, virtual_start_time timestamptz DEFAULT NULL,
+                         routing_target text DEFAULT NULL, ignore_capacity boolean DEFAULT NULL) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM kin_tr.create_task(attributes || jsonb_build_object('name', name), priority, timeout, workflow, task_channel,
+                               virtual_start_time, routing_target, ignore_capacity);
+    RETURN name;
+END $$;
+
+-- What a statement is refused with, or 'none'; what it did is undone.
+CREATE FUNCTION test.sqlstate(statement text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE statement;
+    RAISE EXCEPTION 'undo' USING ERRCODE = 'ZZ999';
+EXCEPTION WHEN SQLSTATE 'ZZ999' THEN
+    RETURN 'none';
+WHEN OTHERS THEN
+    RETURN SQLSTATE;
+END $$;
+
+-- A line that says whether something is as promised.
+CREATE FUNCTION test.ok(promise text, kept boolean) RETURNS text LANGUAGE sql
+    RETURN CASE WHEN kept THEN 'ok     ' ELSE 'NOT OK ' END || promise;
+
+-- The states of a task, of its latest reservation [by a worker], and who has it.
+CREATE FUNCTION test.status(task text) RETURNS text LANGUAGE sql STABLE
+    RETURN (SELECT assignment_status FROM kin_tr.tasks WHERE sid = test.task(task));
+CREATE FUNCTION test.offer(task text, worker text DEFAULT NULL) RETURNS text LANGUAGE sql STABLE
+    RETURN (SELECT reservation_status FROM kin_tr.reservations WHERE sid = test.reservation(task, worker));
+CREATE FUNCTION test.who(task text) RETURNS text LANGUAGE sql STABLE
+    RETURN (SELECT string_agg(worker_name, ',' ORDER BY sid) FROM kin_tr.reservations WHERE task_sid = test.task(task) AND is_open);
+
+-- Types of the events since a cursor, in their order, about one thing or all.
+CREATE FUNCTION test.events(cursor text, resource text DEFAULT NULL) RETURNS text LANGUAGE sql VOLATILE
+    AS $$ SELECT string_agg(event_type, ' ' ORDER BY id) FROM kin_tr.events_since(cursor, resource => resource) $$;

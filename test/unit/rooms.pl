@@ -26,7 +26,7 @@ for my $room (sort keys %below)
 			push @faults, "$file includes $header"
 			  if exists $below{$of} && !$allowed{$of};
 			push @faults, "$file includes $header, a header of the server"
-			  if $room eq 'expr' && -e "src/expr/$header" == 0 && $of ne 'expr';
+			  if $room eq 'expr' && $of ne 'expr' && !-e "src/expr/$header";
 		}
 		close $in;
 	}

@@ -61,7 +61,7 @@ DECLARE
 BEGIN
     SELECT * INTO t FROM kin_tr.tick(max_actions);
     faults := CASE WHEN t.more THEN (SELECT 'BROKEN: ' || string_agg(invariant, '; ') FROM kin_tr.check())
-              ELSE 'WRONG: ' || test.faults() END;
+              ELSE 'WRONG: ' || nullif(concat_ws('; ', test.faults(), CASE WHEN kin_tr.next_due() <= kin_tr.now() THEN 'overdue timers' END), '') END;
     RETURN coalesce(nullif(concat_ws(', ',
         nullif(t.assigned, 0) || ' assigned', nullif(t.timed_out, 0) || ' timed out',
         nullif(t.moved, 0) || ' moved', nullif(t.canceled, 0) || ' canceled', CASE WHEN t.more THEN 'more to do' END,

@@ -13,6 +13,11 @@ SELECT replace(replace(configuration::text, :'q1', '<q1>'), :'q2', '<q2>') FROM 
 SELECT left(sid, 2) AS kind, workspace_sid = test.ws() AS here, friendly_name, document_content_type, assignment_callback_url,
        fallback_assignment_callback_url, task_reservation_timeout, default_priority, date_created, date_updated, version
   FROM kin_tr.get_workflow('w');
+-- what is no queue under that name is none of kin_tr's business
+SELECT kin_tr.create_workflow('notes', '{"task_routing": {"default_filter": {"queue": "q1"}}, "note": {"queue": "somewhere", "more": [{"queue": 5}, {"queue": null}]}}') IS NOT NULL AS created;
+SELECT configuration -> 'note' AS note FROM kin_tr.get_workflow('notes');
+SELECT test.faults();
+SELECT kin_tr.delete_workflow('notes');
 SELECT kin_tr.update_task_queue('q1', 'q1 renamed');
 SELECT kin_tr.create_task('{"name": "t", "type": "a"}') IS NOT NULL AS created;
 SELECT * FROM test.board;

@@ -296,7 +296,7 @@ CREATE TABLE kin_tr.tasks (
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 CREATE INDEX tasks_waiting ON kin_tr.tasks (group_key, order_key1, order_key2, sid)
     WHERE group_key IS NOT NULL;
-CREATE INDEX tasks_wake ON kin_tr.tasks (wake_at) WHERE wake_at IS NOT NULL;
+CREATE INDEX tasks_wake ON kin_tr.tasks (wake_at, sid) WHERE wake_at IS NOT NULL;
 CREATE INDEX tasks_finished ON kin_tr.tasks (finished_at) WHERE finished_at IS NOT NULL;
 CREATE INDEX tasks_call ON kin_tr.tasks ((attributes ->> 'call_sid')) WHERE attributes ? 'call_sid';
 COMMENT ON TABLE kin_tr.tasks IS 'Tasks that are alive, and those that finished within the last five minutes';
@@ -354,7 +354,7 @@ CREATE TABLE kin_tr.reservations (
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 CREATE INDEX reservations_task ON kin_tr.reservations (task_sid);
 CREATE INDEX reservations_worker ON kin_tr.reservations (worker_sid, sid) WHERE is_open;
-CREATE INDEX reservations_wake ON kin_tr.reservations (times_out_at) WHERE times_out_at IS NOT NULL;
+CREATE INDEX reservations_wake ON kin_tr.reservations (times_out_at, sid) WHERE times_out_at IS NOT NULL;
 COMMENT ON TABLE kin_tr.reservations IS 'Offers of tasks to workers; they move to history with their task';
 COMMENT ON COLUMN kin_tr.reservations.sid IS 'WR...';
 COMMENT ON COLUMN kin_tr.reservations.workspace_sid IS 'the workspace';

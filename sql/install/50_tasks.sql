@@ -201,8 +201,8 @@ CREATE FUNCTION kin_tr.tick(max_actions integer DEFAULT 1000, OUT assigned integ
 COMMENT ON FUNCTION kin_tr.tick IS
 'Routes and fires timers in the caller''s transaction, seeing its own uncommitted tasks, for the workspaces in
 which the caller has access of kind app; at most max_actions of them. assigned: reservations made; timed_out:
-reservations that timed out; moved: tasks that went on in their workflow; canceled: tasks that ended without an
-assignment; next_due: when there is something to do again; more: whether max_actions left something undone now.
+reservations that timed out (what that does to their tasks is not counted again); moved: tasks that went on in
+their workflow; canceled: tasks that ended without an assignment; next_due: when there is something to do again; more: whether max_actions left something undone now.
 Error KT008 while the router runs here, KT009 in a restored copy. Holds the router''s lock until commit.';
 
 CREATE FUNCTION kin_tr.next_due() RETURNS timestamptz

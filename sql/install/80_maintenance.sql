@@ -16,7 +16,8 @@ END $$;
 
 -- The tasks are locked.  A worker's clock is kept from the reservations that go.
 CREATE FUNCTION kin_tr._move_tasks(tasks kin_tr.sid[]) RETURNS integer
-    LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
+    LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp
+    SET enable_seqscan = off SET jit = off AS $$
 DECLARE
     n integer;
 BEGIN
@@ -55,8 +56,10 @@ END $$;
 
 -- Finished tasks whose five minutes are over, a batch; how many were moved.
 -- One that is locked is left for the next time.
+-- Its plans are kept from when the tables may have been small, hence the settings.
 CREATE FUNCTION kin_tr._move_finished(max integer) RETURNS integer
-    LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
+    LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp
+    SET enable_seqscan = off SET jit = off AS $$
 DECLARE
     tasks kin_tr.sid[];
 BEGIN

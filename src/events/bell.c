@@ -20,6 +20,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "base/clock.h"
 #include "base/errors.h"
 #include "base/guc.h"
 #include "base/home.h"
@@ -213,7 +214,8 @@ kin_tr_ring(PG_FUNCTION_ARGS)
 	int			rung;
 
 	kt_require_home();
-	if (!kt_lock_role(KT_ROLE_RELAY, false))
+	/* While the clock is set the relay gives its lock up, though it may be just about to. */
+	if (!kt_lock_role(KT_ROLE_RELAY, kt_clock_is_set()))
 		ereport(ERROR,
 				(errcode(KT_ERRCODE_WORKER_ACTIVE),
 				 errmsg("the relay is running in this database"),

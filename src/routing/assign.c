@@ -264,6 +264,7 @@ kt_assign(KtRouter *router, const KtTransactions *transactions, KtTurn *turn, in
 		}
 	} while (n > 0 && turn->assigned < max_actions);
 	kt_match_end(router);
-	turn->more = turn->more || router->pool->touched.length > 0;
+	if (turn->assigned >= max_actions && router->pool->touched.length > 0)
+		turn->more = true;
 	MemoryContextSwitchTo(old);
 }

@@ -232,7 +232,8 @@ put_task(KtRouter *router, uint64 row)
 	{
 		TimestampTz wake_at = kt_column_int64(row, 15);
 
-		router->tasks_mark = Min(router->tasks_mark, wake_at);
+		if (wake_at <= router->tasks_mark.at)
+			router->tasks_mark = (KtMark) {wake_at};
 		router->next_timer = Min(router->next_timer, wake_at);
 	}
 	head.sid = kt_column_sid(row, 1);
@@ -349,7 +350,6 @@ kt_router_load(KtRouter *router)
 	router->pool->restricted = router->restricted;
 	router->pool->nallowed = router->nallowed;
 	router->pool->allowed = router->allowed;
-	router->reservations_mark = DT_NOBEGIN;
 	router->minute = router->pool->now / USECS_PER_MINUTE;
 	for_each_row("SELECT " WORKER_COLUMNS " FROM kin_tr.workers", put_worker, router);
 	/* Their clocks before their channels: what is idle is in order by its clock. */
@@ -360,7 +360,8 @@ kt_router_load(KtRouter *router)
 	for_each_row("SELECT " CHANNEL_COLUMNS " FROM kin_tr.worker_channels", put_worker_channel, router);
 	for_each_row("SELECT " TASK_COLUMNS " FROM kin_tr.tasks WHERE group_key IS NOT NULL"
 				 " ORDER BY group_key, order_key1, order_key2, sid", put_task, router);
-	router->tasks_mark = router->next_timer = DT_NOBEGIN;
+	router->tasks_mark = router->reservations_mark = (KtMark) {DT_NOBEGIN};
+	router->next_timer = DT_NOBEGIN;
 	PopActiveSnapshot();
 	kt_spi_end(&spi);
 }

@@ -96,23 +96,47 @@ compare_idle(KtSpace *space, int channel, KtPoolWorker *a, KtPoolWorker *b)
 	return memcmp(&a->sid, &b->sid, sizeof(KtSid));
 }
 
+static bool
+is_orderable(const KtValue *value)
+{
+	return value->kind == KT_VALUE_INTEGER || value->kind == KT_VALUE_NULL;
+}
+
 /*
- * order_by of two classes: -1 where a goes before b.  A value that is not an
- * integer makes Twilio ignore the whole; an absent one goes last.
+ * Does order_by count?  One value among the candidates that is no integer, and
+ * Twilio ignores the whole.
  */
-static int
-compare_order(const KtGroup *group, const KtClass *a, const KtClass *b)
+static bool
+is_ordered(const KtGroup *group)
 {
 	const KtOrder *order = group->step ? group->step->target->order_by : NULL;
 
-	for (uint32 i = 0; order != NULL && i < order->nkeys; i++)
+	if (order == NULL)
+		return false;
+	for (int i = 0; i < group->fits.length; i++)
+	{
+		const KtClass *class = group->fits.items[i].other;
+
+		if (pairingheap_is_empty(class->idle[group->channel]))
+			continue;
+		for (uint32 j = 0; j < order->nkeys; j++)
+			if (!is_orderable(&class->values[group->step->order_paths[j]]))
+				return false;
+	}
+	return true;
+}
+
+/* By order_by: -1 where a goes before b.  An absent value goes last. */
+static int
+compare_order(const KtGroup *group, const KtClass *a, const KtClass *b)
+{
+	const KtOrder *order = group->step->target->order_by;
+
+	for (uint32 i = 0; i < order->nkeys; i++)
 	{
 		const KtValue *x = &a->values[group->step->order_paths[i]];
 		const KtValue *y = &b->values[group->step->order_paths[i]];
 
-		if ((x->kind != KT_VALUE_INTEGER && x->kind != KT_VALUE_NULL) ||
-			(y->kind != KT_VALUE_INTEGER && y->kind != KT_VALUE_NULL))
-			return 0;
 		if (x->kind != y->kind)
 			return x->kind == KT_VALUE_NULL ? 1 : -1;
 		if (x->kind == KT_VALUE_INTEGER && x->integer != y->integer)
@@ -122,13 +146,13 @@ compare_order(const KtGroup *group, const KtClass *a, const KtClass *b)
 }
 
 static bool
-is_better(const KtGroup *group, KtPoolWorker *a, KtPoolWorker *b)
+is_better(const KtGroup *group, bool ordered, KtPoolWorker *a, KtPoolWorker *b)
 {
 	int			order;
 
 	if (b == NULL)
 		return true;
-	order = a->class == b->class ? 0 : compare_order(group, a->class, b->class);
+	order = !ordered || a->class == b->class ? 0 : compare_order(group, a->class, b->class);
 	if (order != 0)
 		return order < 0;
 	return compare_idle(group->space, group->channel, a, b) < 0;
@@ -199,7 +223,7 @@ best_by_one(KtRouter *router, KtGroup *group, KtClass *class, KtPoolWorker **tak
 	{
 		KtPoolWorker *worker = dlist_container(KtPoolWorker, of_class, iter.cur);
 
-		if (worker->slots[group->channel].idle && is_better(group, worker, best) &&
+		if (worker->slots[group->channel].idle && is_better(group, false, worker, best) &&
 			!is_taken(worker, taken, ntaken) && passes_counters(router, group, worker))
 			best = worker;
 	}
@@ -210,6 +234,7 @@ static KtPoolWorker *
 best_worker(KtRouter *router, KtGroup *group, KtPoolWorker **taken, int ntaken)
 {
 	KtPoolWorker *best = NULL;
+	bool		ordered = is_ordered(group);
 
 	if (group->pinned)
 		return ntaken > 0 ? NULL : pinned_worker(router, group);
@@ -225,7 +250,7 @@ best_worker(KtRouter *router, KtGroup *group, KtPoolWorker **taken, int ntaken)
 			worker = best_by_one(router, group, class, taken, ntaken);
 		else
 			worker = pairingheap_container(KtSlot, node, pairingheap_first(idle))->worker;
-		if (worker != NULL && is_better(group, worker, best))
+		if (worker != NULL && is_better(group, ordered, worker, best))
 			best = worker;
 	}
 	return best;

@@ -141,8 +141,8 @@ enter_step(KtConfig *config, KtTask *task, int filter, int target_number, Timest
 		task->step_deadline = task->deadline_base;
 	}
 	task->step_tried = target->skip_if == NULL;
-	kt_task_event(config, task, "workflow.target-matched", now);
 	enter_queue(config, task, &target->queue, now);
+	kt_task_event(config, task, "workflow.target-matched", now);
 }
 
 /*

@@ -23,6 +23,13 @@ typedef struct KtRetry
 	TimestampTz at;				/* by the real clock */
 } KtRetry;
 
+/* Up to where timers have been fired, in the order of their index. */
+typedef struct KtMark
+{
+	TimestampTz at;
+	KtSid		sid;
+} KtMark;
+
 typedef struct KtRouter
 {
 	MemoryContext context;		/* of all below */
@@ -34,8 +41,8 @@ typedef struct KtRouter
 	KtCursor	cursor;
 	uint64		own_xid;		/* tick(): own events up to own_event are known */
 	int64		own_event;
-	TimestampTz tasks_mark;		/* all task timers before this have been fired */
-	TimestampTz reservations_mark;	/* the same of reservations */
+	KtMark		tasks_mark;
+	KtMark		reservations_mark;
 	TimestampTz next_timer;		/* none is due before */
 	int			nretries;
 	int			retries_capacity;

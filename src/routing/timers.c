@@ -20,18 +20,12 @@
 
 #define BATCH_SIZE 64
 
-/* One that is due. */
-typedef struct Due
-{
-	KtSid		sid;
-	TimestampTz at;
-} Due;
-
 static int
-find_due(KtPlan *plan, TimestampTz mark, TimestampTz now, int limit, Due *due)
+find_due(KtPlan *plan, const KtMark *mark, TimestampTz now, int limit, KtMark *due)
 {
 	Datum		values[] = {
-		TimestampTzGetDatum(mark), TimestampTzGetDatum(now), Int32GetDatum(limit)
+		TimestampTzGetDatum(mark->at), TimestampTzGetDatum(now), Int32GetDatum(limit),
+		SidPGetDatum(&mark->sid)
 	};
 	uint64		n = kt_spi(plan, values, NULL);
 
@@ -98,11 +92,11 @@ fire(KtRouter *router, const KtSid *sid, KtTurn *turn)
 
 /* Fires one batch of a kind; true where there may be more. */
 static bool
-fire_batch(KtRouter *router, KtPlan *plan, TimestampTz *mark, KtTurn *turn, int limit)
+fire_batch(KtRouter *router, KtPlan *plan, KtMark *mark, KtTurn *turn, int limit)
 {
-	Due			due[BATCH_SIZE];
+	KtMark		due[BATCH_SIZE];
 	TimestampTz now = router->pool->now;
-	int			n = find_due(plan, *mark, now, Min(limit, BATCH_SIZE), due);
+	int			n = find_due(plan, mark, now, Min(limit, BATCH_SIZE), due);
 
 	for (int i = 0; i < n; i++)
 	{
@@ -112,14 +106,12 @@ fire_batch(KtRouter *router, KtPlan *plan, TimestampTz *mark, KtTurn *turn, int 
 	kt_events_flush();
 	if (n < Min(limit, BATCH_SIZE))
 	{
-		*mark = now;
+		/* All up to now, whatever their sids. */
+		mark->at = now;
+		memset(&mark->sid, 0xff, sizeof(KtSid));
 		return false;
 	}
-	/*
-	 * Those at the very moment of the last are found once more: the ones that
-	 * fired no longer have it, unless a whole batch could not be locked.
-	 */
-	*mark = due[0].at == due[n - 1].at ? due[n - 1].at + 1 : due[n - 1].at;
+	*mark = due[n - 1];
 	return true;
 }
 
@@ -152,11 +144,12 @@ kt_timers_fire(KtRouter *router, const KtTransactions *transactions, KtTurn *tur
 {
 	static KtPlan tasks = {
 		"SELECT sid, wake_at FROM kin_tr.tasks"
-		" WHERE wake_at >= $1 AND wake_at <= $2 ORDER BY wake_at LIMIT $3", "zzi"
+		" WHERE (wake_at, sid) > ($1, $4) AND wake_at <= $2 ORDER BY wake_at, sid LIMIT $3", "zzis"
 	};
 	static KtPlan reservations = {
 		"SELECT sid, times_out_at FROM kin_tr.reservations"
-		" WHERE times_out_at >= $1 AND times_out_at <= $2 ORDER BY times_out_at LIMIT $3", "zzi"
+		" WHERE (times_out_at, sid) > ($1, $4) AND times_out_at <= $2"
+		" ORDER BY times_out_at, sid LIMIT $3", "zzis"
 	};
 	MemoryContext old = CurrentMemoryContext;
 	bool		more = true;
@@ -199,9 +192,9 @@ kt_timers_are_due(const KtRouter *router)
 }
 
 static TimestampTz
-first_after(KtPlan *plan, TimestampTz mark)
+first_after(KtPlan *plan, const KtMark *mark)
 {
-	Datum		values[] = {TimestampTzGetDatum(mark)};
+	Datum		values[] = {TimestampTzGetDatum(mark->at), SidPGetDatum(&mark->sid)};
 
 	return kt_spi(plan, values, NULL) > 0 ? kt_column_int64(0, 1) : KT_NEVER;
 }
@@ -210,18 +203,18 @@ TimestampTz
 kt_timers_next(KtRouter *router)
 {
 	static KtPlan tasks = {
-		"SELECT wake_at FROM kin_tr.tasks WHERE wake_at >= $1 ORDER BY wake_at LIMIT 1", "z"
+		"SELECT wake_at FROM kin_tr.tasks WHERE (wake_at, sid) > ($1, $2) ORDER BY wake_at, sid LIMIT 1", "zs"
 	};
 	static KtPlan reservations = {
-		"SELECT times_out_at FROM kin_tr.reservations WHERE times_out_at >= $1"
-		" ORDER BY times_out_at LIMIT 1", "z"
+		"SELECT times_out_at FROM kin_tr.reservations WHERE (times_out_at, sid) > ($1, $2)"
+		" ORDER BY times_out_at, sid LIMIT 1", "zs"
 	};
 	HASH_SEQ_STATUS scan;
 	KtSpace    *space;
 	TimestampTz next;
 
-	next = Min(first_after(&tasks, router->tasks_mark),
-			   first_after(&reservations, router->reservations_mark));
+	next = Min(first_after(&tasks, &router->tasks_mark),
+			   first_after(&reservations, &router->reservations_mark));
 	hash_seq_init(&scan, router->pool->spaces);
 	while ((space = hash_seq_search(&scan)) != NULL)
 		if (space->ntimed > 0)

@@ -22,15 +22,23 @@ scale_capacity() {
 	settle "$1"
 }
 
-# scale_time DATABASE N SAMPLES: microseconds for each assignment, from the commit that opens capacity for N
-# to the commit of the last reservation; the median of some openings, each taken back before the next.
+# scale_fill DATABASE N WORKERS: N tasks wait, and every worker is busy with one that it has accepted.
+scale_fill() {
+	scale_load "$1" $(($2 + $3)) "bench.task(n, $3)"
+	wait_for "$1" "count(*) = $3 FROM kin_tr.reservations WHERE is_open"
+	sql -d "$1" -c 'SELECT count(kin_tr.accept_reservation(sid)) FROM kin_tr.reservations WHERE is_open' >/dev/null
+	settle "$1"
+}
+
+# scale_time DATABASE N SAMPLES: microseconds for each assignment, from the commit that frees N workers to
+# the commit of the last reservation; the median of some openings.
 scale_time() {
 	local opened seconds times=()
 	for ((i = 0; i < $3; i++)); do
-		opened=$(sql -d "$1" -v capacity=1 -v workers="$2" -v seed=$RANDOM -f "$bench/sql/open.sql" | tail -1)
+		opened=$(sql -d "$1" -v n="$2" -v seed=$RANDOM -f "$bench/sql/open.sql" | tail -1)
 		seconds=$(assignments_since "$1" "$opened" "$2")
 		times+=("$(calculate "$seconds / $2 * 1e6")")
-		sql -d "$1" -f "$bench/sql/reset.sql" >/dev/null
+		sql -d "$1" -v n="$2" -f "$bench/sql/close.sql" >/dev/null
 		settle "$1"
 	done
 	median "${times[@]}"

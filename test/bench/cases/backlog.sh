@@ -11,7 +11,13 @@ backlog_kin_tr() {
 	END
 	settle backlog
 	sql -d backlog -c CHECKPOINT
-	opened=$(sql -d backlog -v capacity=$((n / 100)) -f "$bench/sql/open.sql" -v workers=100 -v seed=0 | tail -1)
+	opened=$(sql -d backlog <<-END | tail -1
+		BEGIN;
+		SELECT count(kin_tr.update_worker_channel(friendly_name, 'default', $((n / 100)))) FROM kin_tr.workers;
+		SELECT pg_current_xact_id()::xid;
+		COMMIT;
+	END
+	)
 	assignments_since backlog "$opened" "$n" | awk -v n="$n" '{ print n / $1 }'
 }
 

@@ -8,8 +8,8 @@ snapshot_prepare() {
 	scale_capacity "$1" 20
 	progress "  lives in $1"
 	sql -d "$1" -c "CALL bench.churn($(quick 100000 2000), 1000)"
-	scale_capacity "$1" 0
-	scale_load "$1" 1000 'bench.task(n, 100)'
+	scale_capacity "$1" 1
+	scale_fill "$1" 1000 100
 }
 
 # It is held until its input is closed.

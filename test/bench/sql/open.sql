@@ -1,7 +1,8 @@
--- Opens a capacity of :capacity in the channel "default" for :workers workers, drawn by :seed, in one
--- commit. Its last line is the transaction's id.
+-- Frees :n workers, drawn by :seed, of the tasks that they have accepted, in one commit. Its last line is the
+-- transaction's id.
 BEGIN;
-SELECT count(kin_tr.update_worker_channel(friendly_name, 'default', :capacity))
-  FROM (SELECT friendly_name FROM kin_tr.workers ORDER BY hashtext(friendly_name || :'seed') LIMIT :workers) AS chosen;
+SELECT count(kin_tr.complete_reservation(sid))
+  FROM (SELECT sid FROM kin_tr.reservations WHERE reservation_status = 'accepted'
+		 ORDER BY hashtext(sid || :'seed') LIMIT :n) AS chosen;
 SELECT pg_current_xact_id()::xid;
 COMMIT;

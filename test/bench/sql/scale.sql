@@ -1,6 +1,6 @@
 -- A centre to scale: 100 departments, each a queue; a task asks for a skill and a level, 10 combinations in
 -- each department and so 1,000 of them; one task in a hundred asks for a known worker instead. :workers
--- workers with a capacity of 0, each in one department with two of its five skills.
+-- workers with a capacity of 1, each in one department with two of its five skills.
 SELECT kin_tr.create_workspace('bench');
 SELECT count(kin_tr.create_task_queue('q' || d, format('department == "d%s"', d))) FROM generate_series(0, 99) AS d;
 SELECT kin_tr.create_workflow('all', jsonb_build_object('task_routing', jsonb_build_object('filters', jsonb_agg(filter ORDER BY known DESC, d))))
@@ -25,5 +25,4 @@ CREATE FUNCTION bench.task(n integer, workers integer) RETURNS jsonb LANGUAGE sq
 $$;
 
 SELECT count(kin_tr.create_worker('w' || n, bench.worker(n), 'Available')) FROM generate_series(0, :workers - 1) AS n;
-SELECT count(kin_tr.update_worker_channel('w' || n, 'default', 0)) FROM generate_series(0, :workers - 1) AS n;
 SELECT * FROM kin_tr.maintain();

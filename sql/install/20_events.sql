@@ -94,9 +94,9 @@ CREATE FUNCTION kin_tr._event(event_type text, workspace kin_tr.sid, resource ki
 CREATE FUNCTION kin_tr.events_since(cursor text DEFAULT NULL, max integer DEFAULT 1000,
                                     types text[] DEFAULT NULL, resource text DEFAULT NULL,
                                     workspace text DEFAULT NULL)
-    RETURNS TABLE (next_cursor text, sid kin_tr.sid, event_type text, event_date timestamptz,
-                   workspace_sid kin_tr.sid, resource_type text, resource_sid kin_tr.sid,
-                   actor text, event_data jsonb, id bigint)
+    RETURNS TABLE (next_cursor text, sid kin_tr.sid, event_type text, description text,
+                   event_date timestamptz, account_sid kin_tr.sid, workspace_sid kin_tr.sid,
+                   resource_type text, resource_sid kin_tr.sid, actor text, event_data jsonb, id bigint)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_events_since'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 CREATE FUNCTION kin_tr.current_cursor() RETURNS text

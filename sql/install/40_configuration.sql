@@ -5,6 +5,9 @@
 CREATE FUNCTION kin_tr._lock_for_delete(kin_tr.sid) RETURNS void
     LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kin_tr_lock_for_delete'
     SET search_path = pg_catalog, kin_tr, pg_temp;
+CREATE FUNCTION kin_tr._try_lock_for_delete(kin_tr.sid) RETURNS boolean
+    LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kin_tr_try_lock_for_delete'
+    SET search_path = pg_catalog, kin_tr, pg_temp;
 -- The object that a name or SID means; NULL is an error, or with _resolve_if NULL.
 CREATE FUNCTION kin_tr._resolve(kind text, name text, workspace kin_tr.sid) RETURNS kin_tr.sid
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_resolve'
@@ -218,6 +221,7 @@ CREATE FUNCTION kin_tr._delete_workspace(workspace kin_tr.sid, if_version bigint
 #variable_conflict use_variable
 DECLARE
     old kin_tr.workspaces;
+    roles name[];
 BEGIN
     SELECT * INTO STRICT old FROM kin_tr.workspaces w WHERE w.sid = workspace FOR UPDATE;
     PERFORM kin_tr._check_version('workspace', workspace, old.version, if_version);
@@ -232,7 +236,9 @@ BEGIN
     DELETE FROM kin_tr.task_queues q WHERE q.workspace_sid = workspace;
     DELETE FROM kin_tr.task_channels c WHERE c.workspace_sid = workspace;
     DELETE FROM kin_tr.activities a WHERE a.workspace_sid = workspace;
-    DELETE FROM kin_tr.access a WHERE a.workspace_sid = workspace;
+    WITH gone AS (DELETE FROM kin_tr.access a WHERE a.workspace_sid = workspace RETURNING a.role)
+    SELECT array_agg(DISTINCT r.rolname) INTO roles FROM gone g JOIN pg_roles r ON r.rolname = g.role;
+    PERFORM kin_tr._renew_access(role) FROM unnest(roles) role;
     DELETE FROM kin_tr.workspaces w WHERE w.sid = workspace;
     PERFORM kin_tr._event('workspace.deleted', workspace, workspace,
                           jsonb_build_object('workspace_name', old.friendly_name));
@@ -481,6 +487,15 @@ BEGIN
     RETURN this.version;
 END $$;
 
+-- The SIDs of the queues that a workflow's configuration names.
+CREATE FUNCTION kin_tr._queues_of(configuration jsonb) RETURNS SETOF text
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, kin_tr, pg_temp AS $$
+    SELECT q #>> '{}' FROM jsonb_path_query(configuration, '$.task_routing.filters[*].targets[*].queue') q
+    UNION
+    SELECT configuration #>> '{task_routing,default_filter,queue}'
+     WHERE configuration #> '{task_routing,default_filter,queue}' IS NOT NULL
+$$;
+
 -- May tasks still come into this queue by a workflow?
 CREATE FUNCTION kin_tr._workflow_that_uses(queue kin_tr.sid, workspace kin_tr.sid) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, kin_tr, pg_temp AS $$
@@ -490,7 +505,7 @@ CREATE FUNCTION kin_tr._workflow_that_uses(queue kin_tr.sid, workspace kin_tr.si
        AND (v.number = w.current_version
             OR EXISTS (SELECT FROM kin_tr.tasks t WHERE t.workflow_sid = w.sid
                           AND t.workflow_version = v.number AND t.finished_at IS NULL))
-       AND v.configuration @? format('$.** ? (@.queue == "%s")', queue)::jsonpath
+       AND queue::text IN (SELECT kin_tr._queues_of(v.configuration))
      LIMIT 1
 $$;
 
@@ -552,6 +567,22 @@ BEGIN
     RETURN new.sid;
 END $$;
 
+-- Once there are many versions, those that no task is in any more go.  To find
+-- out reads all tasks, which is done once in so many updates, and only while
+-- nobody creates one.
+CREATE FUNCTION kin_tr._forget_versions(workflow kin_tr.sid, current_version integer) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
+#variable_conflict use_variable
+BEGIN
+    IF (SELECT count(*) FROM kin_tr.workflow_versions v WHERE v.workflow_sid = workflow) <= 32
+       OR NOT kin_tr._try_lock_for_delete(workflow) THEN
+        RETURN;
+    END IF;
+    DELETE FROM kin_tr.workflow_versions v
+     WHERE v.workflow_sid = workflow AND v.number < current_version
+       AND NOT EXISTS (SELECT FROM kin_tr.tasks t WHERE t.workflow_sid = workflow AND t.workflow_version = v.number);
+END $$;
+
 CREATE FUNCTION kin_tr._update_workflow(workflow text, friendly_name text, configuration jsonb,
                                         task_reservation_timeout integer, assignment_callback_url text,
                                         fallback_assignment_callback_url text, default_priority integer,
@@ -579,6 +610,7 @@ BEGIN
         this.current_version := this.current_version + 1;
         INSERT INTO kin_tr.workflow_versions
         VALUES (this.sid, workspace, this.current_version, configuration, kin_tr.now());
+        PERFORM kin_tr._forget_versions(this.sid, this.current_version);
     END IF;
     UPDATE kin_tr.workflows w
        SET friendly_name = coalesce(friendly_name, w.friendly_name),
@@ -709,6 +741,7 @@ BEGIN
     SELECT * INTO STRICT this FROM kin_tr.workers w
      WHERE w.sid = kin_tr._resolve('WK', worker, workspace) FOR UPDATE;
     PERFORM kin_tr._check_version('worker', this.sid, this.version, if_version);
+    PERFORM kin_tr._lock_for_delete(this.sid);
     IF EXISTS (SELECT FROM kin_tr.reservations r WHERE r.worker_sid = this.sid AND r.is_open) THEN
         PERFORM kin_tr._refuse_in_use('worker', this.friendly_name, 'an open reservation');
     END IF;

@@ -96,6 +96,21 @@ BEGIN
     END LOOP;
 END $$;
 
+-- Takes all of PostgreSQL's grants back, and gives again what the table "access" still asks for.
+CREATE FUNCTION kin_tr._renew_access(role name) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    left_over record;
+BEGIN
+    EXECUTE format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA kin_tr FROM %I', role);
+    EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA kin_tr FROM %I', role);
+    EXECUTE format('REVOKE ALL ON SCHEMA kin_tr FROM %I', role);
+    FOR left_over IN SELECT DISTINCT a.kind FROM kin_tr.access a WHERE a.role = role LOOP
+        PERFORM kin_tr._apply_access(role, left_over.kind);
+    END LOOP;
+END $$;
+
 CREATE FUNCTION kin_tr._grant_access(role regrole, kind text, workspace kin_tr.sid) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 #variable_conflict use_variable
@@ -116,7 +131,6 @@ CREATE FUNCTION kin_tr._revoke_access(role regrole, kind text, workspace kin_tr.
 #variable_conflict use_variable
 DECLARE
     role_name name := (SELECT r.rolname FROM pg_roles r WHERE r.oid = role);
-    left_over record;
 BEGIN
     PERFORM kin_tr._check_choice('kind', kind, ARRAY['reader', 'app', 'supervisor', 'admin']);
     DELETE FROM kin_tr.access a
@@ -125,13 +139,7 @@ BEGIN
         RAISE EXCEPTION 'role "%" has no access of kind "%" there', role_name, kind
             USING ERRCODE = 'undefined_object';
     END IF;
-    -- Everything goes, and what other grants still need comes back.
-    EXECUTE format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA kin_tr FROM %I', role_name);
-    EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA kin_tr FROM %I', role_name);
-    EXECUTE format('REVOKE ALL ON SCHEMA kin_tr FROM %I', role_name);
-    FOR left_over IN SELECT DISTINCT a.kind FROM kin_tr.access a WHERE a.role = role_name LOOP
-        PERFORM kin_tr._apply_access(role_name, left_over.kind);
-    END LOOP;
+    PERFORM kin_tr._renew_access(role_name);
 END $$;
 
 CREATE FUNCTION kin_tr.grant_access(role regrole, kind text, workspace text DEFAULT NULL) RETURNS void
@@ -276,15 +284,33 @@ BEGIN
             RETURN dropped;
         END;
     END LOOP;
-    -- What is in the default partitions goes row by row.
-    PERFORM kin_tr._note_dropped_before(clock_timestamp() - make_interval(days => current_setting('kin_tr.event_retention')::integer));
-    DELETE FROM kin_tr.events_default
-     WHERE recorded_at < clock_timestamp() - make_interval(days => current_setting('kin_tr.event_retention')::integer);
-    DELETE FROM kin_tr.task_history_default
-     WHERE recorded_at < clock_timestamp() - make_interval(days => current_setting('kin_tr.history_retention')::integer);
-    DELETE FROM kin_tr.reservation_history_default
-     WHERE recorded_at < clock_timestamp() - make_interval(days => current_setting('kin_tr.history_retention')::integer);
+    PERFORM kin_tr._trim_defaults();
     RETURN dropped;
+END $$;
+
+-- What is in the default partitions goes row by row: of the 10,000 with the
+-- lowest keys, which rise with time, those that are too old.
+CREATE FUNCTION kin_tr._trim_defaults() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp SET enable_seqscan = off AS $$
+DECLARE
+    now constant timestamptz := clock_timestamp();
+    event_limit constant timestamptz := now - make_interval(days => current_setting('kin_tr.event_retention')::integer);
+    history_limit constant timestamptz := now - make_interval(days => current_setting('kin_tr.history_retention')::integer);
+    last record;
+BEGIN
+    WITH dropped AS (
+        DELETE FROM kin_tr.events_default
+         WHERE id = ANY (ARRAY(SELECT e.id FROM kin_tr.events_default e ORDER BY e.id LIMIT 10000))
+           AND recorded_at < event_limit
+        RETURNING era, xid)
+    SELECT d.era, d.xid INTO last FROM dropped d ORDER BY d.era DESC, d.xid DESC LIMIT 1;
+    PERFORM kin_tr._raise_dropped(last.era, last.xid);
+    DELETE FROM kin_tr.task_history_default
+     WHERE sid = ANY (ARRAY(SELECT h.sid FROM kin_tr.task_history_default h ORDER BY h.sid LIMIT 10000))
+       AND recorded_at < history_limit;
+    DELETE FROM kin_tr.reservation_history_default
+     WHERE sid = ANY (ARRAY(SELECT h.sid FROM kin_tr.reservation_history_default h ORDER BY h.sid LIMIT 10000))
+       AND recorded_at < history_limit;
 END $$;
 
 CREATE FUNCTION kin_tr._raise_dropped(dropped_era integer, dropped_xid xid8) RETURNS void
@@ -306,16 +332,6 @@ DECLARE
     last record;
 BEGIN
     EXECUTE format('SELECT era, xid FROM %s ORDER BY era DESC, xid DESC LIMIT 1', partition) INTO last;
-    PERFORM kin_tr._raise_dropped(last.era, last.xid);
-END $$;
-
-CREATE FUNCTION kin_tr._note_dropped_before(moment timestamptz) RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
-DECLARE
-    last record;
-BEGIN
-    SELECT e.era, e.xid INTO last FROM kin_tr.events_default e WHERE e.recorded_at < moment
-     ORDER BY e.era DESC, e.xid DESC LIMIT 1;
     PERFORM kin_tr._raise_dropped(last.era, last.xid);
 END $$;
 
@@ -392,9 +408,9 @@ BEGIN
     RETURN QUERY SELECT 'a workflow''s current version exists', w.sid, format('version %s', w.current_version)
       FROM kin_tr.workflows w
      WHERE NOT EXISTS (SELECT FROM kin_tr.workflow_versions v WHERE v.workflow_sid = w.sid AND v.number = w.current_version);
-    RETURN QUERY SELECT 'a workflow''s queues exist', w.sid, q.queue #>> '{}'
-      FROM kin_tr.workflows w, jsonb_path_query(w.configuration, '$.**.queue') q(queue)
-     WHERE NOT EXISTS (SELECT FROM kin_tr.task_queues x WHERE x.sid = (q.queue #>> '{}')::kin_tr.sid AND x.workspace_sid = w.workspace_sid);
+    RETURN QUERY SELECT 'a workflow''s queues exist', w.sid, q.queue
+      FROM kin_tr.workflows w, kin_tr._queues_of(w.configuration) q(queue)
+     WHERE NOT EXISTS (SELECT FROM kin_tr.task_queues x WHERE x.sid = q.queue::kin_tr.sid AND x.workspace_sid = w.workspace_sid);
     RETURN QUERY SELECT 'a task''s status is one of six', t.sid, t.assignment_status FROM kin_tr.tasks t
      WHERE t.assignment_status NOT IN ('pending', 'reserved', 'assigned', 'wrapping', 'completed', 'canceled');
     RETURN QUERY SELECT 'a reservation''s status is one of eight', r.sid, r.reservation_status FROM kin_tr.reservations r

@@ -193,6 +193,7 @@ kt_access(const KtSid *workspace)
 	return found ? found->access : KT_ACCESS_NONE;
 }
 
+/* A tenant's name is not told to those who may not even read it. */
 static void
 require(Workspace *workspace, KtAccess needed)
 {
@@ -200,7 +201,8 @@ require(Workspace *workspace, KtAccess needed)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("permission denied for workspace \"%s\"", workspace->name),
+			 errmsg("permission denied for workspace \"%s\"",
+					workspace->access > KT_ACCESS_NONE ? workspace->name : kt_sid_cstring(&workspace->sid)),
 			 errdetail("This needs access of kind \"%s\"; role \"%s\" has \"%s\".",
 					   kind_of_access(needed), GetUserNameFromId(GetUserId(), false),
 					   kind_of_access(workspace->access)),

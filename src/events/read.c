@@ -175,6 +175,44 @@ resource_type(const KtSid *sid)
 	return "other";
 }
 
+/* A sentence for people: "task-queue.entered" becomes "Task queue entered". */
+static char *
+description(const char *type)
+{
+	char	   *text = pstrdup(type);
+
+	text[0] = pg_toupper((unsigned char) text[0]);
+	for (char *c = text; *c != '\0'; c++)
+		if (*c == '.' || *c == '-')
+			*c = ' ';
+	return text;
+}
+
+/* The workspace that an event is told of with; its name is today's. */
+typedef struct Workspace
+{
+	KtSid		sid;
+	KtSid		account;
+	char	   *name;			/* NULL: deleted since */
+} Workspace;
+
+/* Looks it up, unless it is the same as for the event before. */
+static void
+find_workspace(Workspace *workspace, const KtSid *sid)
+{
+	static KtPlan plan = {"SELECT account_sid, friendly_name FROM kin_tr.workspaces WHERE sid = $1", "s"};
+	Datum		values[] = {SidPGetDatum(sid)};
+
+	if (kt_sid_equal(&workspace->sid, sid))
+		return;
+	memset(workspace, 0, sizeof(Workspace));
+	workspace->sid = *sid;
+	if (kt_spi_read(&plan, values, NULL, 1) == 0)
+		return;
+	workspace->account = kt_column_sid(0, 1);
+	workspace->name = kt_column_cstring(0, 2);
+}
+
 /* The attributes that an event holds, as text; NULL where it is gone. */
 static char *
 read_document(int64 id, const char *key)
@@ -234,12 +272,13 @@ add_own_data(KtData *data, Jsonb *own)
 
 /* Twilio's event_data: the row's own, its sids, and the attributes it points to. */
 static Jsonb *
-event_data(const Row *row)
+event_data(const Row *row, const Workspace *workspace)
 {
 	KtData		data;
 
 	kt_data_begin(&data);
 	kt_data_sid(&data, "workspace_sid", &row->workspace);
+	kt_data_string(&data, "workspace_name", workspace->name);
 	for (int i = 0; i < lengthof(sid_names); i++)
 		kt_data_sid(&data, sid_names[i], &row->sids[i]);
 	if (row->data != NULL)
@@ -311,28 +350,32 @@ read_page(const Batch *batch, const Filter *filter, int size, int *count)
 }
 
 static void
-put_row(ReturnSetInfo *rsinfo, const Batch *batch, Row *row, bool final)
+put_row(ReturnSetInfo *rsinfo, const Batch *batch, Row *row, Workspace *workspace, bool final)
 {
-	Datum		values[10];
-	bool		nulls[10] = {false};
+	Datum		values[12];
+	bool		nulls[12] = {false};
 	KtSid		sid = kt_sid_of_event(row->recorded_at, row->id);
 	char	   *cursor = final ? kt_cursor_print(&batch->to) :
 		psprintf("%s/%s/" INT64_FORMAT "/" INT64_FORMAT, kt_cursor_print(&batch->from),
 				 kt_cursor_print(&batch->to), row->id, batch->last);
 
+	find_workspace(workspace, &row->workspace);
 	values[0] = kt_text_datum(cursor);
 	values[1] = SidPGetDatum(&sid);
 	values[2] = kt_text_datum(row->type);
-	values[3] = TimestampTzGetDatum(row->date);
-	values[4] = SidPGetDatum(&row->workspace);
-	nulls[4] = kt_sid_is_null(&row->workspace);
-	values[5] = kt_text_datum(resource_type(&row->resource));
-	values[6] = SidPGetDatum(&row->resource);
-	nulls[6] = kt_sid_is_null(&row->resource);
-	nulls[7] = row->actor == NULL;
-	values[7] = row->actor ? kt_text_datum(row->actor) : (Datum) 0;
-	values[8] = JsonbPGetDatum(event_data(row));
-	values[9] = Int64GetDatum(row->id);
+	values[3] = kt_text_datum(description(row->type));
+	values[4] = TimestampTzGetDatum(row->date);
+	values[5] = SidPGetDatum(&workspace->account);
+	nulls[5] = kt_sid_is_null(&workspace->account);
+	values[6] = SidPGetDatum(&row->workspace);
+	nulls[6] = kt_sid_is_null(&row->workspace);
+	values[7] = kt_text_datum(resource_type(&row->resource));
+	values[8] = SidPGetDatum(&row->resource);
+	nulls[8] = kt_sid_is_null(&row->resource);
+	values[9] = row->actor ? kt_text_datum(row->actor) : (Datum) 0;
+	nulls[9] = row->actor == NULL;
+	values[10] = JsonbPGetDatum(event_data(row, workspace));
+	values[11] = Int64GetDatum(row->id);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
@@ -343,6 +386,7 @@ put_row(ReturnSetInfo *rsinfo, const Batch *batch, Row *row, bool final)
 static void
 put_batch(ReturnSetInfo *rsinfo, Batch *batch, const Filter *filter, int max)
 {
+	Workspace	workspace = {0};
 	Row		   *held = NULL;
 	int			put = 0;
 	int			n = 0;
@@ -361,7 +405,7 @@ put_batch(ReturnSetInfo *rsinfo, Batch *batch, const Filter *filter, int max)
 				continue;
 			if (held != NULL)
 			{
-				put_row(rsinfo, batch, held, false);
+				put_row(rsinfo, batch, held, &workspace, false);
 				if (++put == max)
 					return;
 			}
@@ -370,7 +414,7 @@ put_batch(ReturnSetInfo *rsinfo, Batch *batch, const Filter *filter, int max)
 		batch->empty = n < page;
 	}
 	if (held != NULL)
-		put_row(rsinfo, batch, held, true);
+		put_row(rsinfo, batch, held, &workspace, true);
 }
 
 /* The workspaces that the caller may read and asks for; NULL: all there are. */

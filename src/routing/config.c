@@ -28,6 +28,7 @@
 
 PG_FUNCTION_INFO_V1(kin_tr_config_changed);
 PG_FUNCTION_INFO_V1(kin_tr_lock_for_delete);
+PG_FUNCTION_INFO_V1(kin_tr_try_lock_for_delete);
 PG_FUNCTION_INFO_V1(kin_tr_resolve);
 
 /* Names are at most 64 characters; a longer one exists nowhere. */
@@ -484,6 +485,14 @@ kin_tr_lock_for_delete(PG_FUNCTION_ARGS)
 {
 	KtSid	   *sid = PG_GETARG_SID_P(0);
 
+	/* An old snapshot would not show what has come to use it since. */
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("cannot delete a %s in a transaction of isolation level %s",
+						kt_kind_name(sid->kind),
+						IsolationIsSerializable() ? "SERIALIZABLE" : "REPEATABLE READ"),
+				 errhint("Delete it in a READ COMMITTED transaction.")));
 	if (!kt_config_lock_exclusive(sid))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
@@ -491,6 +500,13 @@ kin_tr_lock_for_delete(PG_FUNCTION_ARGS)
 						kt_kind_name(sid->kind), kt_sid_cstring(sid)),
 				 errhint("Try again when that transaction has ended.")));
 	PG_RETURN_VOID();
+}
+
+/* _try_lock_for_delete(object sid) -> boolean: the same, where false is an answer. */
+Datum
+kin_tr_try_lock_for_delete(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(!IsolationUsesXactSnapshot() && kt_config_lock_exclusive(PG_GETARG_SID_P(0)));
 }
 
 /* _resolve(kind text, name text, workspace sid): for functions in PL/pgSQL. */

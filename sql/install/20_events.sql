@@ -56,7 +56,7 @@ COMMENT ON COLUMN kin_tr.events.task_channel_sid IS 'the task''s channel';
 COMMENT ON COLUMN kin_tr.events.task_document IS 'id of the event whose data has the task''s attributes of that moment';
 COMMENT ON COLUMN kin_tr.events.worker_document IS 'id of the event whose data has the worker''s attributes of that moment';
 COMMENT ON COLUMN kin_tr.events.actor IS 'role that caused it; NULL: a background worker';
-COMMENT ON COLUMN kin_tr.events.data IS 'the rest, under the names of Twilio''s event_data, values as strings';
+COMMENT ON COLUMN kin_tr.events.data IS 'the rest, under the names of Twilio''s event_data, values as strings; NULL: as that of task_document';
 
 CREATE TABLE kin_tr.events_default PARTITION OF kin_tr.events DEFAULT;
 ALTER TABLE kin_tr.events_default ADD CONSTRAINT events_default_pkey PRIMARY KEY (id);

@@ -293,7 +293,7 @@ CREATE TABLE kin_tr.tasks (
     attributes              jsonb NOT NULL,
     finished_at             timestamptz,
     PRIMARY KEY (sid, workspace_sid)
-) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 CREATE INDEX tasks_waiting ON kin_tr.tasks (group_key, order_key1, order_key2, sid)
     WHERE group_key IS NOT NULL;
 CREATE INDEX tasks_wake ON kin_tr.tasks (wake_at, sid) WHERE wake_at IS NOT NULL;
@@ -351,7 +351,7 @@ CREATE TABLE kin_tr.reservations (
     times_out_at       timestamptz,
     reason             text,
     PRIMARY KEY (sid, workspace_sid)
-) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 CREATE INDEX reservations_task ON kin_tr.reservations (task_sid);
 CREATE INDEX reservations_worker ON kin_tr.reservations (worker_sid, sid) WHERE is_open;
 CREATE INDEX reservations_wake ON kin_tr.reservations (times_out_at, sid) WHERE times_out_at IS NOT NULL;

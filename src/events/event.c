@@ -140,6 +140,20 @@ kt_event_add(const KtEvent *event)
 	}
 }
 
+void
+kt_events_share_data(const KtEvent *document)
+{
+	for (int i = 0; i < npending; i++)
+	{
+		KtEvent    *event = &pending[i];
+
+		if (event->task_document == document->id &&
+			(kt_sid_is_null(&event->task_queue) ||
+			 kt_sid_equal(&event->task_queue, &document->task_queue)))
+			event->data = NULL;
+	}
+}
+
 /* The partition of events that a row recorded at this moment belongs to. */
 static Oid
 find_partition(Relation events, TimestampTz recorded_at)

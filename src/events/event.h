@@ -32,7 +32,7 @@ typedef struct KtEvent
 	KtSid		task_channel;
 	int64		task_document;	/* 0: none */
 	int64		worker_document;
-	Jsonb	   *data;			/* the rest, under Twilio's names; may be NULL */
+	Jsonb	   *data;			/* the rest, under Twilio's names; NULL: as the task_document's */
 } KtEvent;
 
 /*
@@ -47,6 +47,13 @@ extern int64 kt_event_id(void);
  */
 extern void kt_event_add(const KtEvent *event);
 extern void kt_events_flush(void);
+
+/*
+ * Those of the events that wait to be flushed which lean on this document, and
+ * are in its queue or in none, are written without data of their own: a new
+ * task has four events that would all say the same.
+ */
+extern void kt_events_share_data(const KtEvent *document);
 
 /* Builds the data of an event, keys in any order. */
 typedef struct KtData

@@ -213,19 +213,17 @@ find_workspace(Workspace *workspace, const KtSid *sid)
 	workspace->name = kt_column_cstring(0, 2);
 }
 
-/* The attributes that an event holds, as text; NULL where it is gone. */
-static char *
-read_document(int64 id, const char *key)
+/* The data of an event; NULL where it is gone. */
+static Jsonb *
+read_document(int64 id)
 {
-	static KtPlan plan = {"SELECT data -> $2 FROM kin_tr.events WHERE id = $1", "It"};
-	Datum		values[] = {Int64GetDatum(id), kt_text_datum(key)};
-	Jsonb	   *document;
+	static KtPlan plan = {"SELECT data FROM kin_tr.events WHERE id = $1", "I"};
+	Datum		values[] = {Int64GetDatum(id)};
 	bool		isnull;
 
 	if (kt_spi_read(&plan, values, NULL, 1) == 0 || kt_column_is_null(0, 1))
 		return NULL;
-	document = DatumGetJsonbP(kt_column(0, 1, &isnull));
-	return JsonbToCString(NULL, &document->root, VARSIZE(document));
+	return DatumGetJsonbP(kt_column(0, 1, &isnull));
 }
 
 /* One row of the log, as read_page() reads it. */
@@ -250,11 +248,23 @@ static const char *const sid_names[] = {
 	"task_sid", "reservation_sid", "worker_sid", "workflow_sid", "task_queue_sid", "task_channel_sid"
 };
 
-/* Copies the row's own data; attributes, objects inside, become strings of JSON. */
-static void
-add_own_data(KtData *data, Jsonb *own)
+#define TASK_QUEUE_SID 4
+
+static bool
+has_prefix(const JsonbValue *key, const char *prefix)
 {
-	JsonbIterator *iterator = JsonbIteratorInit(&own->root);
+	return key->val.string.len >= strlen(prefix) &&
+		memcmp(key->val.string.val, prefix, strlen(prefix)) == 0;
+}
+
+/*
+ * Copies the keys with a prefix, or without another; attributes, objects
+ * inside, become strings of JSON.
+ */
+static void
+add_keys(KtData *data, Jsonb *source, const char *with, const char *without)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(&source->root);
 	JsonbValue	value;
 	JsonbIteratorToken token;
 	char	   *key = NULL;
@@ -262,15 +272,44 @@ add_own_data(KtData *data, Jsonb *own)
 	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
 	{
 		if (token == WJB_KEY)
-			key = pnstrdup(value.val.string.val, value.val.string.len);
-		else if (token == WJB_VALUE && value.type == jbvString)
+			key = has_prefix(&value, with) && (without == NULL || !has_prefix(&value, without)) ?
+				pnstrdup(value.val.string.val, value.val.string.len) : NULL;
+		else if (token != WJB_VALUE || key == NULL)
+			continue;
+		else if (value.type == jbvString)
 			kt_data_string(data, key, pnstrdup(value.val.string.val, value.val.string.len));
-		else if (token == WJB_VALUE && value.type == jbvBinary)
+		else if (value.type == jbvBinary)
 			kt_data_string(data, key, JsonbToCString(NULL, value.val.binary.data, value.val.binary.len));
 	}
 }
 
-/* Twilio's event_data: the row's own, its sids, and the attributes it points to. */
+/*
+ * What an event has from that of its task's attributes: these, and where it
+ * has no data of its own, all of it but what tells of a queue that it is not in.
+ */
+static void
+add_task_document(KtData *data, const Row *row)
+{
+	Jsonb	   *document = row->task_document == 0 ? NULL : read_document(row->task_document);
+
+	if (document == NULL)
+		return;
+	if (row->data != NULL)
+		add_keys(data, document, "task_attributes", NULL);
+	else
+		add_keys(data, document, "", kt_sid_is_null(&row->sids[TASK_QUEUE_SID]) ? "task_queue_" : NULL);
+}
+
+static void
+add_worker_document(KtData *data, const Row *row)
+{
+	Jsonb	   *document = row->worker_document == 0 ? NULL : read_document(row->worker_document);
+
+	if (document != NULL)
+		add_keys(data, document, "worker_attributes", NULL);
+}
+
+/* Twilio's event_data: the row's own, its sids, and what it points to. */
 static Jsonb *
 event_data(const Row *row, const Workspace *workspace)
 {
@@ -282,12 +321,9 @@ event_data(const Row *row, const Workspace *workspace)
 	for (int i = 0; i < lengthof(sid_names); i++)
 		kt_data_sid(&data, sid_names[i], &row->sids[i]);
 	if (row->data != NULL)
-		add_own_data(&data, row->data);
-	if (row->task_document != 0)
-		kt_data_string(&data, "task_attributes", read_document(row->task_document, "task_attributes"));
-	if (row->worker_document != 0)
-		kt_data_string(&data, "worker_attributes",
-					   read_document(row->worker_document, "worker_attributes"));
+		add_keys(&data, row->data, "", NULL);
+	add_task_document(&data, row);
+	add_worker_document(&data, row);
 	return kt_data_end(&data);
 }
 

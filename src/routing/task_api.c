@@ -266,6 +266,7 @@ add_created_event(KtConfig *config, KtTask *task, TimestampTz now)
 	kt_task_data(config, task, &data, now);
 	kt_data_jsonb(&data, "task_attributes", task->attributes);
 	event.data = kt_data_end(&data);
+	kt_events_share_data(&event);
 	kt_event_add(&event);
 }
 

@@ -35,6 +35,11 @@
 #include "varatt.h"
 #endif
 
+/* PG 18 has this before the declaration; until then it was behind it. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn __attribute__((noreturn))
+#endif
+
 /* PG 16 tells which indexes an update needs; before, whether any. */
 #if PG_VERSION_NUM >= 160000
 #define KtUpdateIndexes TU_UpdateIndexes

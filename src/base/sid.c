@@ -20,6 +20,7 @@
 #include "utils/sortsupport.h"
 #include "utils/timestamp.h"
 
+#include "base/compat.h"
 #include "base/sid.h"
 
 PG_FUNCTION_INFO_V1(kin_tr_sid_in);

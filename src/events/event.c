@@ -31,6 +31,7 @@
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
 
+#include "base/compat.h"
 #include "base/row.h"
 #include "base/spi.h"
 #include "events/era.h"
@@ -260,7 +261,7 @@ actor_name(void)
 {
 	char	   *name;
 
-	if (IsBackgroundWorker)
+	if (MyBackendType == B_BG_WORKER)
 		return (Datum) 0;
 	name = GetUserNameFromId(GetOuterUserId(), true);
 	return name ? kt_text_datum(name) : (Datum) 0;

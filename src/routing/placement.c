@@ -21,6 +21,7 @@
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
+#include "base/compat.h"
 #include "base/errors.h"
 #include "routing/attributes.h"
 #include "routing/placement.h"

@@ -14,6 +14,7 @@
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 
+#include "base/compat.h"
 #include "base/errors.h"
 #include "base/spi.h"
 #include "base/access.h"

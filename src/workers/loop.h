@@ -9,6 +9,7 @@
 
 #include "datatype/timestamp.h"
 
+#include "base/compat.h"
 #include "base/lock.h"
 #include "workers/slots.h"
 
@@ -29,7 +30,7 @@ typedef struct KtLoop
 } KtLoop;
 
 /* Does not return. */
-extern void kt_loop_run(const KtLoop *loop, Oid database) pg_attribute_noreturn();
+pg_noreturn extern void kt_loop_run(const KtLoop *loop, Oid database);
 
 /*
  * A rest after a turn that had work.  Commits that come meanwhile find the

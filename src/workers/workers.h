@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#include "base/compat.h"
+
 /* In _PG_init, under shared_preload_libraries. */
 extern void kt_launcher_register(void);
 
@@ -14,8 +16,8 @@ extern void kt_launcher_register(void);
 extern void kt_utility_hook_install(void);
 
 /* Do not return. */
-extern void kt_router_worker_main(Oid database) pg_attribute_noreturn();
-extern void kt_relay_worker_main(Oid database) pg_attribute_noreturn();
-extern void kt_scout_main(Oid database) pg_attribute_noreturn();
+pg_noreturn extern void kt_router_worker_main(Oid database);
+pg_noreturn extern void kt_relay_worker_main(Oid database);
+pg_noreturn extern void kt_scout_main(Oid database);
 
 #endif							/* KIN_TR_WORKERS_WORKERS_H */

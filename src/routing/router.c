@@ -201,17 +201,10 @@ try_to_skip(KtRouter *router, const KtSid *sid, KtTurn *turn)
 	target = kt_task_target(config, task);
 	if (target != NULL && target->skip_if != NULL && skip_if_is_true(router, task, target->skip_if))
 	{
-		if (kt_place_next(config, task, KT_LEAVE_SKIP, now))
-		{
-			kt_task_store(task, now);
+		if (kt_task_skip_step(config, task, now) == KT_DUE_MOVED)
 			turn->moved++;
-		}
 		else
-		{
-			kt_task_event(config, task, "workflow.skipped", now);
-			kt_task_cancel(config, task, "Task canceled on Workflow skipped", now);
 			turn->canceled++;
-		}
 	}
 	else
 	{

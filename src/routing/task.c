@@ -489,6 +489,21 @@ leave_steps(KtConfig *config, KtTask *task, TimestampTz now)
 	return true;
 }
 
+KtDue
+kt_task_skip_step(KtConfig *config, KtTask *task, TimestampTz now)
+{
+	if (!kt_place_next(config, task, KT_LEAVE_SKIP, now))
+	{
+		cancel_at_end(config, task, KT_LEAVE_SKIP, now);
+		return KT_DUE_CANCELED;
+	}
+	/* Deadlines are cumulative, so the next step's may be over too. */
+	if (!leave_steps(config, task, now))
+		return KT_DUE_CANCELED;
+	kt_task_store(task, now);
+	return KT_DUE_MOVED;
+}
+
 #define TTL_REASON "Task TTL Exceeded"
 #define MAX_ASSIGNMENTS 1000
 

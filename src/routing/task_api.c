@@ -421,11 +421,14 @@ static void
 add_updated_event(KtConfig *config, KtTask *task, bool with_attributes, TimestampTz now)
 {
 	KtEvent		event = kt_task_event_base(task, "task.updated", now);
+	KtTask		updated = *task;
 	KtData		data;
 
+	/* The row is stored after this, for it says which event has its attributes. */
+	updated.version++;
 	event.id = kt_event_id();
 	kt_data_begin(&data);
-	kt_task_data(config, task, &data, now);
+	kt_task_data(config, &updated, &data, now);
 	if (with_attributes)
 	{
 		task->document = event.id;

@@ -72,7 +72,9 @@ CREATE FUNCTION kin_tr._refuse_taken(kind text, name text) RETURNS void
 BEGIN
     RAISE EXCEPTION '% "%" already exists', kind, name
         USING ERRCODE = 'duplicate_object',
-              HINT = format('Names are unique within a %s.', CASE kind WHEN 'workspace' THEN 'database' ELSE 'workspace' END);
+              HINT = CASE kind WHEN 'worker' THEN 'In a worker''s name upper and lower case are the same.'
+                     WHEN 'workspace' THEN 'Names are unique within a database.'
+                     ELSE 'Names are unique within a workspace.' END;
 END $$;
 
 CREATE FUNCTION kin_tr._check_version(kind text, object kin_tr.sid, version bigint, if_version bigint) RETURNS void
@@ -669,8 +671,7 @@ BEGIN
     PERFORM kin_tr._check_attributes(attributes);
     IF EXISTS (SELECT FROM kin_tr.workers w
                 WHERE w.workspace_sid = workspace AND lower(w.friendly_name) = lower(friendly_name)) THEN
-        RAISE EXCEPTION 'worker "%" already exists', friendly_name
-            USING ERRCODE = 'duplicate_object', HINT = 'In a worker''s name upper and lower case are the same.';
+        PERFORM kin_tr._refuse_taken('worker', friendly_name);
     END IF;
     new.sid := kin_tr._new_sid('WK');
     new.workspace_sid := workspace;

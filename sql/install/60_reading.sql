@@ -27,7 +27,8 @@ COMMENT ON VIEW kin_tr.all_tasks IS 'Tasks, live and in history, with the fields
 
 CREATE VIEW kin_tr.all_reservations WITH (security_invoker = true) AS
     SELECT r.sid, w.account_sid, r.workspace_sid, r.task_sid, r.worker_sid, r.worker_name,
-           r.reservation_status, r.date_created, r.date_updated, r.times_out_at, r.reason,
+           r.reservation_status, r.date_created, r.date_updated,
+           CASE WHEN r.reservation_status = 'pending' THEN r.times_out_at END AS times_out_at, r.reason,
            r.task_queue_sid, r.task_channel_sid, r.workflow_sid, false AS in_history, r.version
       FROM kin_tr.reservations r JOIN kin_tr.workspaces w ON w.sid = r.workspace_sid
     UNION ALL
@@ -230,7 +231,8 @@ CREATE FUNCTION kin_tr._active_reservations(worker text, workspace kin_tr.sid)
 BEGIN
     RETURN QUERY
         SELECT r.sid, r.reservation_status, r.task_sid, r.worker_sid, r.worker_name, r.date_created,
-               r.date_updated, r.times_out_at, t.attributes, t.priority, r.version
+               r.date_updated, CASE WHEN r.reservation_status = 'pending' THEN r.times_out_at END,
+               t.attributes, t.priority, r.version
           FROM kin_tr.reservations r JOIN kin_tr.tasks t ON t.sid = r.task_sid
          WHERE r.is_open AND r.workspace_sid = workspace
            AND (worker IS NULL OR r.worker_sid = kin_tr._resolve('WK', worker, workspace))

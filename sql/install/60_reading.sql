@@ -239,13 +239,23 @@ BEGIN
          ORDER BY r.sid;
 END $$;
 
+-- Tasks and reservations have no name but their sid.
+CREATE FUNCTION kin_tr._check_sid(kind text, prefix text, sid text) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, kin_tr, pg_temp AS $$
+BEGIN
+    IF sid IS NULL THEN
+        RAISE EXCEPTION '% must not be null', kind USING ERRCODE = 'null_value_not_allowed';
+    ELSIF NOT kin_tr._is_sid(sid) OR left(sid, 2) <> prefix THEN
+        RAISE EXCEPTION 'invalid sid of a %: "%"', kind, sid
+            USING ERRCODE = 'invalid_text_representation',
+                  HINT = format('A %s''s sid is %s and 32 hexadecimal digits.', kind, prefix);
+    END IF;
+END $$;
+
 CREATE FUNCTION kin_tr._get_task(task text, workspace kin_tr.sid) RETURNS SETOF kin_tr.all_tasks
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 BEGIN
-    IF NOT kin_tr._is_sid(task) THEN
-        RAISE EXCEPTION 'invalid sid of a task: "%"', task
-            USING ERRCODE = 'invalid_text_representation', HINT = 'A task''s sid is WT and 32 hexadecimal digits.';
-    END IF;
+    PERFORM kin_tr._check_sid('task', 'WT', task);
     RETURN QUERY SELECT * FROM kin_tr.all_tasks t WHERE t.sid = task::kin_tr.sid AND t.workspace_sid = workspace;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'task "%" does not exist', task
@@ -256,10 +266,7 @@ END $$;
 CREATE FUNCTION kin_tr._get_reservation(reservation text, workspace kin_tr.sid) RETURNS SETOF kin_tr.all_reservations
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 BEGIN
-    IF NOT kin_tr._is_sid(reservation) THEN
-        RAISE EXCEPTION 'invalid sid of a reservation: "%"', reservation
-            USING ERRCODE = 'invalid_text_representation', HINT = 'A reservation''s sid is WR and 32 hexadecimal digits.';
-    END IF;
+    PERFORM kin_tr._check_sid('reservation', 'WR', reservation);
     RETURN QUERY SELECT * FROM kin_tr.all_reservations r
                   WHERE r.sid = reservation::kin_tr.sid AND r.workspace_sid = workspace;
     IF NOT FOUND THEN

@@ -52,7 +52,7 @@ SELECT kin_tr.accept_reservation(test.reservation('forgotten'));
 SELECT test.later('24 h'), test.tick();
 SELECT test.new('hung up', workflow => 'w'), test.tick();
 SELECT kin_tr.cancel_task(test.task('hung up'));
-SELECT kin_tr.delete_task(t.sid::text) FROM kin_tr.tasks t WHERE workspace_sid = test.ws();
+SELECT kin_tr.delete_task(t.sid::text) FROM kin_tr.tasks t WHERE workspace_sid = test.ws() ORDER BY sid;
 -- (and what takes no part any more)
 SELECT kin_tr.create_workspace('events, too') AS other \gset
 SELECT kin_tr.delete_workspace('events, too');
@@ -198,10 +198,11 @@ BEGIN;
 SELECT kin_tr.ring() > 0 AS rung;
 COMMIT;
 SELECT kin_tr.ring();
--- on the channels kin_tr and the workspace's, and on the worker's that it concerns
+-- on the channels kin_tr and the workspace's
 SELECT test.new('rings', workflow => 'w');
 SELECT kin_tr.ring();
-SELECT kin_tr.update_worker_activity('Bob', 'Offline'), kin_tr.update_worker_activity('Alice', 'Available');
+-- and on the worker's whom it concerns
+SELECT kin_tr.update_worker_activity('Bob', 'Available'), kin_tr.update_worker_activity('Alice', 'Offline');
 SELECT kin_tr.ring();
 -- not of what is not committed
 BEGIN;

@@ -175,7 +175,7 @@ SELECT c.relname AS writable FROM pg_class c, unnest(ARRAY['regress_kt_reader', 
 SELECT c.relname AS usable FROM pg_class c, unnest(ARRAY['regress_kt_admin', 'regress_kt_everywhere']) r
  WHERE c.relnamespace = 'kin_tr'::regnamespace AND c.relkind = 'S' AND has_sequence_privilege(r, c.oid, 'USAGE, UPDATE');
 -- an index serves a look-up under row-level security
-SET ROLE regress_kt_reader;
+SET ROLE regress_kt_reader; SET enable_seqscan = off;
 DO $$
 DECLARE
     line text;
@@ -186,7 +186,7 @@ BEGIN
         END IF;
     END LOOP;
 END $$;
-RESET ROLE;
+RESET ROLE; RESET enable_seqscan;
 -- tick() acts where its caller has app, and nowhere else
 SET kin_tr.workspace = 'theirs';
 SELECT kin_tr.update_worker_activity('Secret', 'Available');

@@ -265,7 +265,7 @@ SELECT task, status FROM test.board;
 SELECT kin_tr.delete_task(test.task('c1'));
 SELECT test.tick();
 SELECT task, status FROM test.board;
--- a call on the line keeps chats away, even before it is answered none is kept
+-- a call that has been answered keeps chats away
 SELECT kin_tr.delete_task(test.task('c2')), kin_tr.delete_task(test.task('c3')), kin_tr.delete_task(test.task('c4'));
 SELECT test.new('call', task_channel => 'voice', workflow => 'load');
 SELECT test.tick();
@@ -359,7 +359,7 @@ SELECT test.tick();
 SELECT task, status, reservations FROM test.board;
 SELECT kin_tr.accept_reservation(test.reservation('1', 'Bob'));
 SELECT test.tick();
--- one of two is late, and then the task is offered anew
+-- the only one says no: the task is offered anew
 SELECT kin_tr.reject_reservation(test.reservation('2', 'Carol'), activity => 'Unavailable');
 SELECT test.tick();
 SELECT task, status, reservations FROM test.board;

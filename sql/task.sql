@@ -178,6 +178,8 @@ SELECT event_type, event_data ->> 'task_assignment_status' AS status, event_data
 CALL test.refused(format($$SELECT kin_tr.get_task(%L)$$, :'a'));
 CALL test.refused(format($$SELECT kin_tr.delete_task(%L)$$, :'a'));
 CALL test.refused($$SELECT kin_tr.get_task('x')$$);
+CALL test.refused($$SELECT kin_tr.get_task('WR00000000000000000000000000000001')$$);
+CALL test.refused($$SELECT kin_tr.get_task(NULL)$$);
 CALL test.refused($$SELECT kin_tr.get_task('WT00000000000000000000000000000001')$$);
 SELECT count(*) AS tasks FROM kin_tr.tasks;
 SELECT count(*) AS reservations FROM kin_tr.reservations;

@@ -45,11 +45,16 @@ SELECT count(*) FROM kin_tr.get_task_by_call_sid(NULL);
 -- any task with the attribute is found so
 SELECT kin_tr.create_task('{"call_sid": "CA3", "name": "later"}') AS later \gset
 SELECT sid = :'later' AS the_latest FROM kin_tr.get_task_by_call_sid('CA3');
+SET enable_seqscan = off;
 EXPLAIN (COSTS OFF) SELECT sid FROM kin_tr.tasks WHERE attributes ? 'call_sid' AND attributes ->> 'call_sid' = 'CA3';
+RESET enable_seqscan;
 
 -- without a workflow there is nowhere to go
 SELECT kin_tr.create_workspace('voice, empty') IS NOT NULL AS created;
 CALL test.refused($$SELECT kin_tr.create_voice_call_task('CA1', '+49', workspace => 'voice, empty')$$);
 SELECT kin_tr.delete_workspace('voice, empty');
+-- the offer of 09:00 is over, so Agent Smith is Offline; Agent Brown gets what has waited longest, in each channel
 SELECT test.tick();
+SELECT t.attributes ->> 'call_sid' AS call, t.assignment_status, t.workflow_target AS target, r.worker_name, r.reservation_status FROM kin_tr.tasks t LEFT JOIN kin_tr.reservations r ON r.task_sid = t.sid
+ WHERE t.workspace_sid = test.ws() ORDER BY t.sid;
 SELECT kin_tr.delete_workspace('voice');

@@ -184,6 +184,23 @@ CREATE FUNCTION kin_tr._set_activities(ws kin_tr.sid, default_activity kin_tr.si
                                  timeout_activity_sid = timeout_activity WHERE sid = ws
 $$;
 
+-- The activity that a workspace is to name; it stays until the commit, for no
+-- foreign key holds it.
+CREATE FUNCTION kin_tr._hold_activity(activity text, workspace kin_tr.sid) RETURNS kin_tr.sid
+    LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    held kin_tr.sid;
+BEGIN
+    SELECT a.sid INTO held FROM kin_tr.activities a
+     WHERE a.sid = kin_tr._resolve_if('WA', activity, workspace) FOR KEY SHARE;
+    IF activity IS NOT NULL AND held IS NULL THEN
+        RAISE EXCEPTION 'activity "%" does not exist', activity
+            USING ERRCODE = 'undefined_object', HINT = 'It was deleted just now.';
+    END IF;
+    RETURN held;
+END $$;
+
 CREATE FUNCTION kin_tr._update_workspace(workspace kin_tr.sid, friendly_name text, default_activity text,
                                          timeout_activity text, event_callback_url text,
                                          events_filter text, multi_task_enabled boolean,
@@ -206,8 +223,8 @@ BEGIN
     END IF;
     UPDATE kin_tr.workspaces w
        SET friendly_name = coalesce(friendly_name, w.friendly_name),
-           default_activity_sid = coalesce(kin_tr._resolve_if('WA', default_activity, workspace), w.default_activity_sid),
-           timeout_activity_sid = coalesce(kin_tr._resolve_if('WA', timeout_activity, workspace), w.timeout_activity_sid),
+           default_activity_sid = coalesce(kin_tr._hold_activity(default_activity, workspace), w.default_activity_sid),
+           timeout_activity_sid = coalesce(kin_tr._hold_activity(timeout_activity, workspace), w.timeout_activity_sid),
            event_callback_url = coalesce(event_callback_url, w.event_callback_url),
            events_filter = coalesce(events_filter, w.events_filter),
            prioritize_queue_order = coalesce(prioritize_queue_order, w.prioritize_queue_order),
@@ -522,6 +539,12 @@ BEGIN
      WHERE q.sid = kin_tr._resolve('WQ', task_queue, workspace) FOR UPDATE;
     PERFORM kin_tr._check_version('task queue', this.sid, this.version, if_version);
     PERFORM kin_tr._lock_for_delete(this.sid);
+    -- Whoever creates a task just now may enter any version that there is.
+    PERFORM kin_tr._lock_for_delete(w.sid) FROM kin_tr.workflows w
+      WHERE w.workspace_sid = workspace
+        AND this.sid::text NOT IN (SELECT kin_tr._queues_of(w.configuration))
+        AND EXISTS (SELECT FROM kin_tr.workflow_versions v WHERE v.workflow_sid = w.sid
+                       AND this.sid::text IN (SELECT kin_tr._queues_of(v.configuration)));
     workflow := kin_tr._workflow_that_uses(this.sid, workspace);
     IF workflow IS NOT NULL THEN
         PERFORM kin_tr._refuse_in_use('task queue', this.friendly_name, format('workflow "%s"', workflow));

@@ -11,6 +11,7 @@
 
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 
@@ -396,7 +397,7 @@ report_faults(List *faults)
 
 /*
  * Copies a configuration with the names of its queues replaced by their sids,
- * so that renaming a queue breaks no workflow.
+ * so that renaming a queue breaks no workflow.  They are locked against deletion.
  */
 static Jsonb *
 with_queue_sids(Jsonb *configuration, KtSid *workspace)
@@ -415,6 +416,7 @@ with_queue_sids(Jsonb *configuration, KtSid *workspace)
 		if (token == WJB_VALUE && after_queue && value.type == jbvString &&
 			kt_queue_lookup(workspace, pnstrdup(value.val.string.val, value.val.string.len), &sid))
 		{
+			kt_config_lock_shared(&sid);
 			value.val.string.val = kt_sid_cstring(&sid);
 			value.val.string.len = KT_SID_LENGTH;
 		}
@@ -433,6 +435,7 @@ kin_tr_normalize_workflow(PG_FUNCTION_ARGS)
 	KtSid	   *workspace = PG_GETARG_SID_P(1);
 	Jsonb	   *result;
 	List	   *faults;
+	uint64		generation;
 	KtSpi		spi;
 
 	if (VARSIZE(configuration) > MAX_CONFIGURATION_SIZE)
@@ -441,12 +444,18 @@ kin_tr_normalize_workflow(PG_FUNCTION_ARGS)
 				 errmsg("workflow configuration is too large: %u bytes as jsonb",
 						(unsigned) VARSIZE(configuration)),
 				 errdetail("The limit is %d bytes.", MAX_CONFIGURATION_SIZE)));
-	faults = faults_in_workspace(configuration, workspace);
-	if (faults != NIL)
-		report_faults(faults);
-	kt_spi_begin(&spi);
-	result = with_queue_sids(configuration, workspace);
-	result = (Jsonb *) SPI_datumTransfer(JsonbPGetDatum(result), false, -1);
-	kt_spi_end(&spi);
+	/* Getting a lock may have brought news of a queue that is gone. */
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		generation = kt_config_generation();
+		faults = faults_in_workspace(configuration, workspace);
+		if (faults != NIL)
+			report_faults(faults);
+		kt_spi_begin(&spi);
+		result = with_queue_sids(configuration, workspace);
+		result = (Jsonb *) SPI_datumTransfer(JsonbPGetDatum(result), false, -1);
+		kt_spi_end(&spi);
+	} while (kt_config_generation() != generation);
 	PG_RETURN_JSONB_P(result);
 }

@@ -83,14 +83,10 @@ regress() {
 }
 
 isolation() {
-    local specs
-    specs=$(cd test/specs && ls -- *.spec 2>/dev/null | sed 's/\.spec$//')
-    [ -n "$specs" ] || return 0
     echo "shared_preload_libraries = ''" >"$work/isolation.conf"
-    # shellcheck disable=SC2086
     step isolation "$LIB/pgxs/src/test/isolation/pg_isolation_regress" --bindir="$BIN" --inputdir=test \
         --outputdir="$work/isolation" --temp-instance="$work/isolation/instance" \
-        --temp-config="$work/isolation.conf" --encoding=UTF8 $specs
+        --temp-config="$work/isolation.conf" --encoding=UTF8 --schedule=test/specs/schedule
     [ ! -s "$work/isolation/regression.diffs" ] || head -200 "$work/isolation/regression.diffs"
 }
 

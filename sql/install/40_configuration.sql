@@ -52,14 +52,18 @@ $$;
 -- A name for a new object: 1 to 64 characters, and not to be taken for a SID.
 CREATE FUNCTION kin_tr._check_name(argument text, name text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, kin_tr, pg_temp AS $$
+DECLARE
+    length_hint text := 'It has 1 to 64 characters, not all of them blanks.';
 BEGIN
     IF name IS NULL THEN
-        RAISE EXCEPTION '% must not be null', argument USING ERRCODE = 'null_value_not_allowed';
+        RAISE EXCEPTION '% must not be null', argument
+            USING ERRCODE = 'null_value_not_allowed', HINT = length_hint;
     ELSIF btrim(name) = '' THEN
-        RAISE EXCEPTION '% must not be blank', argument USING ERRCODE = 'invalid_parameter_value';
+        RAISE EXCEPTION '% must not be blank', argument
+            USING ERRCODE = 'invalid_parameter_value', HINT = length_hint;
     ELSIF length(name) > 64 THEN
-        RAISE EXCEPTION '% must have 1 to 64 characters, not %: "%"', argument, length(name), left(name, 80)
-            USING ERRCODE = 'invalid_parameter_value';
+        RAISE EXCEPTION '% has % characters: "%"', argument, length(name), left(name, 80)
+            USING ERRCODE = 'invalid_parameter_value', HINT = length_hint;
     ELSIF kin_tr._is_sid(name) THEN
         RAISE EXCEPTION '% must not look like a SID: "%"', argument, name
             USING ERRCODE = 'invalid_parameter_value',
@@ -86,10 +90,11 @@ BEGIN
     END IF;
 END $$;
 
-CREATE FUNCTION kin_tr._refuse_in_use(kind text, name text, by text) RETURNS void
+CREATE FUNCTION kin_tr._refuse_in_use(kind text, name text, by text, hint text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, kin_tr, pg_temp AS $$
+#variable_conflict use_variable
 BEGIN
-    RAISE EXCEPTION '% "%" is in use by %', kind, name, by USING ERRCODE = 'object_in_use';
+    RAISE EXCEPTION '% "%" is in use by %', kind, name, by USING ERRCODE = 'object_in_use', HINT = hint;
 END $$;
 
 CREATE FUNCTION kin_tr._check_choice(argument text, value text, choices text[]) RETURNS void
@@ -97,7 +102,7 @@ CREATE FUNCTION kin_tr._check_choice(argument text, value text, choices text[]) 
 BEGIN
     IF value IS NOT NULL AND value <> ALL (choices) THEN
         RAISE EXCEPTION '% must be one of %, not "%"', argument, array_to_string(choices, ', '), value
-            USING ERRCODE = 'invalid_parameter_value';
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Upper and lower case are told apart.';
     END IF;
 END $$;
 
@@ -106,7 +111,7 @@ CREATE FUNCTION kin_tr._check_range(argument text, value bigint, lowest bigint, 
 BEGIN
     IF value NOT BETWEEN lowest AND highest THEN
         RAISE EXCEPTION '% must be from % to %, not %', argument, lowest, highest, value
-            USING ERRCODE = 'invalid_parameter_value';
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'NULL stands for its default, or for what it is.';
     END IF;
 END $$;
 
@@ -324,12 +329,15 @@ BEGIN
     PERFORM FROM kin_tr.workspaces w
       WHERE w.sid = workspace AND this.sid IN (w.default_activity_sid, w.timeout_activity_sid) FOR SHARE;
     IF FOUND THEN
-        PERFORM kin_tr._refuse_in_use('activity', this.friendly_name, 'the workspace, as its default or time-out activity');
+        PERFORM kin_tr._refuse_in_use('activity', this.friendly_name, 'the workspace, as its default or time-out activity',
+                                      'Name another one with update_workspace() first.');
     ELSIF EXISTS (SELECT FROM kin_tr.workers w WHERE w.activity_sid = this.sid) THEN
-        PERFORM kin_tr._refuse_in_use('activity', this.friendly_name, 'a worker');
+        PERFORM kin_tr._refuse_in_use('activity', this.friendly_name, 'a worker',
+                                      'Move its workers to another one first.');
     ELSIF EXISTS (SELECT FROM kin_tr.task_queues q
                    WHERE this.sid IN (q.reservation_activity_sid, q.assignment_activity_sid)) THEN
-        PERFORM kin_tr._refuse_in_use('activity', this.friendly_name, 'a task queue');
+        PERFORM kin_tr._refuse_in_use('activity', this.friendly_name, 'a task queue',
+                                      'Name another one with update_task_queue() first.');
     END IF;
     DELETE FROM kin_tr.activities a WHERE a.sid = this.sid;
     PERFORM kin_tr._activity_event('activity.deleted', this);
@@ -411,11 +419,13 @@ BEGIN
      WHERE c.sid = kin_tr._resolve('TC', task_channel, workspace) FOR UPDATE;
     PERFORM kin_tr._check_version('task channel', this.sid, this.version, if_version);
     IF this.unique_name IN ('default', 'voice', 'sms', 'chat', 'video') THEN
-        PERFORM kin_tr._refuse_in_use('task channel', this.unique_name, 'the workspace, which was made with it');
+        PERFORM kin_tr._refuse_in_use('task channel', this.unique_name, 'the workspace, which was made with it',
+                                      'It stays as long as the workspace. A worker with capacity 0 in it gets none of its tasks.');
     END IF;
     PERFORM kin_tr._lock_for_delete(this.sid);
     IF EXISTS (SELECT FROM kin_tr.tasks t WHERE t.task_channel_sid = this.sid AND t.finished_at IS NULL) THEN
-        PERFORM kin_tr._refuse_in_use('task channel', this.unique_name, 'an open task');
+        PERFORM kin_tr._refuse_in_use('task channel', this.unique_name, 'an open task',
+                                      'Let its tasks end first, or cancel them.');
     END IF;
     PERFORM kin_tr._move_to_history(NULL, NULL, this.sid);
     DELETE FROM kin_tr.task_channels c WHERE c.sid = this.sid;
@@ -547,9 +557,11 @@ BEGIN
                        AND this.sid::text IN (SELECT kin_tr._queues_of(v.configuration)));
     workflow := kin_tr._workflow_that_uses(this.sid, workspace);
     IF workflow IS NOT NULL THEN
-        PERFORM kin_tr._refuse_in_use('task queue', this.friendly_name, format('workflow "%s"', workflow));
+        PERFORM kin_tr._refuse_in_use('task queue', this.friendly_name, format('workflow "%s"', workflow),
+                                      'Take it out of the workflow first; tasks stay in the version that they entered.');
     ELSIF EXISTS (SELECT FROM kin_tr.tasks t WHERE t.task_queue_sid = this.sid AND t.finished_at IS NULL) THEN
-        PERFORM kin_tr._refuse_in_use('task queue', this.friendly_name, 'an open task');
+        PERFORM kin_tr._refuse_in_use('task queue', this.friendly_name, 'an open task',
+                                      'Let its tasks end first, or cancel them.');
     END IF;
     PERFORM kin_tr._move_to_history(this.sid, NULL, NULL);
     DELETE FROM kin_tr.task_queues q WHERE q.sid = this.sid;
@@ -575,7 +587,9 @@ BEGIN
     PERFORM kin_tr._check_range('task_reservation_timeout', task_reservation_timeout, 1, 86400);
     PERFORM kin_tr._check_range('default_priority', default_priority, 0, 2147483647);
     IF configuration IS NULL THEN
-        RAISE EXCEPTION 'configuration must not be null' USING ERRCODE = 'null_value_not_allowed';
+        RAISE EXCEPTION 'configuration must not be null'
+            USING ERRCODE = 'null_value_not_allowed',
+                  HINT = 'Write {"task_routing": {"filters": [...], "default_filter": {...}}}.';
     ELSIF EXISTS (SELECT FROM kin_tr.workflows w WHERE w.workspace_sid = workspace AND w.friendly_name = friendly_name) THEN
         PERFORM kin_tr._refuse_taken('workflow', friendly_name);
     END IF;
@@ -668,7 +682,8 @@ BEGIN
     PERFORM kin_tr._check_version('workflow', this.sid, this.version, if_version);
     PERFORM kin_tr._lock_for_delete(this.sid);
     IF EXISTS (SELECT FROM kin_tr.tasks t WHERE t.workflow_sid = this.sid AND t.finished_at IS NULL) THEN
-        PERFORM kin_tr._refuse_in_use('workflow', this.friendly_name, 'an open task');
+        PERFORM kin_tr._refuse_in_use('workflow', this.friendly_name, 'an open task',
+                                      'Let its tasks end first, or cancel them.');
     END IF;
     PERFORM kin_tr._move_to_history(NULL, this.sid, NULL);
     DELETE FROM kin_tr.workflows w WHERE w.sid = this.sid;
@@ -729,7 +744,7 @@ BEGIN
         if_version := NULL;
     ELSIF reject_pending_reservations THEN
         RAISE EXCEPTION 'pending reservations can only be rejected by moving to an unavailable activity'
-            USING ERRCODE = 'invalid_parameter_value';
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Give the activity, too.';
     END IF;
     SELECT * INTO STRICT this FROM kin_tr.workers w WHERE w.sid = wk FOR NO KEY UPDATE;
     PERFORM kin_tr._check_version('worker', wk, this.version, if_version);
@@ -767,7 +782,8 @@ BEGIN
     PERFORM kin_tr._check_version('worker', this.sid, this.version, if_version);
     PERFORM kin_tr._lock_for_delete(this.sid);
     IF EXISTS (SELECT FROM kin_tr.reservations r WHERE r.worker_sid = this.sid AND r.is_open) THEN
-        PERFORM kin_tr._refuse_in_use('worker', this.friendly_name, 'an open reservation');
+        PERFORM kin_tr._refuse_in_use('worker', this.friendly_name, 'an open reservation',
+                                      'Let its reservations end first; in an unavailable activity it gets no more.');
     END IF;
     DELETE FROM kin_tr.workers w WHERE w.sid = this.sid;
     PERFORM kin_tr._event('worker.deleted', workspace, this.sid, kin_tr._worker_data(this),

@@ -14,7 +14,8 @@ DECLARE
     agent kin_tr.sid;
 BEGIN
     IF call_sid IS NULL OR customer_phone IS NULL THEN
-        RAISE EXCEPTION 'call_sid and customer_phone must not be null' USING ERRCODE = 'null_value_not_allowed';
+        RAISE EXCEPTION 'call_sid and customer_phone must not be null'
+            USING ERRCODE = 'null_value_not_allowed', HINT = 'The call''s SID is the key under which its task is made once.';
     END IF;
     -- An agent that is not known is none: the call must be answered all the same.
     SELECT w.sid INTO agent FROM kin_tr.workers w
@@ -46,10 +47,11 @@ DECLARE
     not_before timestamptz := greatest(preferred_time, kin_tr.now());
 BEGIN
     IF customer_phone IS NULL OR preferred_time IS NULL THEN
-        RAISE EXCEPTION 'customer_phone and preferred_time must not be null' USING ERRCODE = 'null_value_not_allowed';
+        RAISE EXCEPTION 'customer_phone and preferred_time must not be null'
+            USING ERRCODE = 'null_value_not_allowed', HINT = 'A preferred_time of now() is at once.';
     ELSIF NOT isfinite(preferred_time) OR preferred_time > kin_tr.now() + interval '10 years' THEN
         RAISE EXCEPTION 'preferred_time must be within ten years: %', preferred_time
-            USING ERRCODE = 'invalid_parameter_value';
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'A preferred_time of now() is at once.';
     END IF;
     IF replaces IS NOT NULL THEN
         PERFORM kin_tr.cancel_task(replaces, 'Replaced by a callback', workspace);

@@ -244,7 +244,9 @@ CREATE FUNCTION kin_tr._check_sid(kind text, prefix text, sid text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 BEGIN
     IF sid IS NULL THEN
-        RAISE EXCEPTION '% must not be null', kind USING ERRCODE = 'null_value_not_allowed';
+        RAISE EXCEPTION '% must not be null', kind
+            USING ERRCODE = 'null_value_not_allowed',
+                  HINT = format('A %s''s sid is %s and 32 hexadecimal digits.', kind, prefix);
     ELSIF NOT kin_tr._is_sid(sid) OR left(sid, 2) <> prefix THEN
         RAISE EXCEPTION 'invalid sid of a %: "%"', kind, sid
             USING ERRCODE = 'invalid_text_representation',

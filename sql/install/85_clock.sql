@@ -22,7 +22,8 @@ BEGIN
                 USING ERRCODE = 'KT011', HINT = 'Give force => true to do it all the same.';
         END IF;
     ELSIF now NOT BETWEEN '1900-01-01 00:00:00Z' AND '9999-12-31 00:00:00Z' THEN
-        RAISE EXCEPTION 'the clock must be between the years 1900 and 9999: %', now USING ERRCODE = 'invalid_parameter_value';
+        RAISE EXCEPTION 'the clock must be between the years 1900 and 9999: %', now
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'set_clock(NULL) returns to real time.';
     ELSIF now < was AND in_use THEN
         RAISE EXCEPTION 'the clock does not go back: it is %, and you ask for %', was, now
             USING ERRCODE = 'KT011', HINT = 'It starts anywhere while no worker or task exists.';

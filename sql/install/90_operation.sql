@@ -118,7 +118,8 @@ DECLARE
     role_name name := (SELECT r.rolname FROM pg_roles r WHERE r.oid = role);
 BEGIN
     IF role_name IS NULL OR kind IS NULL THEN
-        RAISE EXCEPTION 'role and kind must not be null' USING ERRCODE = 'null_value_not_allowed';
+        RAISE EXCEPTION 'role and kind must not be null'
+            USING ERRCODE = 'null_value_not_allowed', HINT = 'Kinds are reader, app, supervisor and admin.';
     END IF;
     PERFORM kin_tr._check_choice('kind', kind, ARRAY['reader', 'app', 'supervisor', 'admin']);
     INSERT INTO kin_tr.access AS a (role, kind, workspace_sid) VALUES (role_name, kind, workspace)
@@ -137,7 +138,7 @@ BEGIN
      WHERE a.role = role_name AND a.kind = kind AND a.workspace_sid IS NOT DISTINCT FROM workspace;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'role "%" has no access of kind "%" there', role_name, kind
-            USING ERRCODE = 'undefined_object';
+            USING ERRCODE = 'undefined_object', HINT = 'The table kin_tr.access tells who has which.';
     END IF;
     PERFORM kin_tr._renew_access(role_name);
 END $$;
@@ -486,7 +487,7 @@ DECLARE
 BEGIN
     IF kin_tr._at_home() THEN
         RAISE EXCEPTION 'this database is at home already'
-            USING ERRCODE = 'object_not_in_prerequisite_state';
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'What acts here goes on acting.';
     END IF;
     DELETE FROM kin_tr.home;
     INSERT INTO kin_tr.home (system_identifier, database_oid)

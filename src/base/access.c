@@ -193,16 +193,16 @@ kt_access(const KtSid *workspace)
 	return found ? found->access : KT_ACCESS_NONE;
 }
 
-/* A tenant's name is not told to those who may not even read it. */
+/* Who may not even read a workspace is told of it by what it was called, its name or its sid. */
 static void
-require(Workspace *workspace, KtAccess needed)
+require(Workspace *workspace, KtAccess needed, const char *called)
 {
 	if (workspace->access >= needed)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("permission denied for workspace \"%s\"",
-					workspace->access > KT_ACCESS_NONE ? workspace->name : kt_sid_cstring(&workspace->sid)),
+					workspace->access > KT_ACCESS_NONE ? workspace->name : called),
 			 errdetail("This needs access of kind \"%s\"; role \"%s\" has \"%s\".",
 					   kind_of_access(needed), GetUserNameFromId(GetUserId(), false),
 					   kind_of_access(workspace->access)),
@@ -218,7 +218,7 @@ kt_access_require(const KtSid *workspace, KtAccess needed)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("workspace \"%s\" does not exist", kt_sid_cstring(workspace))));
-	require(found, needed);
+	require(found, needed, kt_sid_cstring(workspace));
 }
 
 KtSid *
@@ -328,7 +328,7 @@ kt_workspace_argument(text *argument, KtAccess needed)
 				 errdetail("You may use %s.", names_of_usable(sight)),
 				 errhint("Give the argument workspace, or SET kin_tr.workspace.")));
 	}
-	require(workspace, needed);
+	require(workspace, needed, name);
 	return workspace->sid;
 }
 

@@ -474,7 +474,8 @@ fill_filter(FunctionCallInfo fcinfo, Filter *filter)
 		if (!kt_sid_parse(name, strlen(name), sid))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-					 errmsg("invalid sid of a resource: \"%s\"", name)));
+					 errmsg("invalid sid of a resource: \"%s\"", name),
+					 errhint("A sid is two capital letters and 32 hexadecimal digits.")));
 		filter->values[2] = SidPGetDatum(sid);
 		filter->nulls[2] = ' ';
 	}
@@ -495,7 +496,8 @@ kin_tr_events_since(PG_FUNCTION_ARGS)
 	if (max < 1 || max > 100000)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("max must be from 1 to 100000, not %d", max)));
+				 errmsg("max must be from 1 to 100000, not %d", max),
+				 errhint("Leave it out for 1000; next_cursor leads on from any number.")));
 	fill_filter(fcinfo, &filter);
 	kt_spi_begin(&spi);
 	PushActiveSnapshot(GetLatestSnapshot());

@@ -521,7 +521,8 @@ kin_tr_resolve(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(1))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be null", kt_kind_name(kind))));
+				 errmsg("%s must not be null", kt_kind_name(kind)),
+				 errhint("Give its SID or its name.")));
 	name = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	kt_spi_begin(&spi);
 	*result = kt_config_resolve(kt_config(), kind, name, PG_GETARG_SID_P(2));

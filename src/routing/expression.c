@@ -44,7 +44,8 @@ report(const char *text, const KtExprError *error)
 			 errdetail("At character %d of: %s",
 					   pg_mbstrlen_with_len(text, error->position) + 1,
 					   pnstrdup(text, pg_mbcliplen(text, strlen(text), 200))),
-			 error->hint[0] ? errhint("%s", error->hint) : 0));
+			 error->hint[0] ? errhint("%s", error->hint) :
+			 errhint("A condition compares two values, as in type == \"support\"; AND and OR join conditions.")));
 }
 
 static Compiled *

@@ -201,7 +201,8 @@ kt_place(KtConfig *config, KtTask *task, TimestampTz now, bool may_fail)
 		ereport(ERROR,
 				(errcode(KT_ERRCODE_NO_FILTER),
 				 errmsg("every step of workflow \"%s\" that fits the task is skipped, and it has no default_filter",
-						workflow->friendly_name)));
+						workflow->friendly_name),
+				 errhint("Add a default_filter, or a step that is not skipped.")));
 	}
 	kt_place_in_group(config, task, now);
 	return true;

@@ -398,7 +398,8 @@ begin(Call *call, FunctionCallInfo fcinfo, int workspace_argument, int version_a
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("reservation must not be null")));
+				 errmsg("reservation must not be null"),
+				 errhint("A reservation's sid is WR and 32 hexadecimal digits.")));
 	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	if (!kt_sid_parse(name, strlen(name), &sid) || !kt_sid_is(&sid, KT_RESERVATION))
 		ereport(ERROR,

@@ -391,7 +391,8 @@ kin_tr_tick(PG_FUNCTION_ARGS)
 	if (max_actions <= 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("max_actions must be positive, not %d", max_actions)));
+				 errmsg("max_actions must be positive, not %d", max_actions),
+				 errhint("Leave it out for 1000.")));
 	kt_require_home();
 	lock_or_refuse();
 	forget_other_schema(router);

@@ -67,7 +67,8 @@ integer_argument(FunctionCallInfo fcinfo, int argument, const char *name, int32 
 	if (value < least || value > most)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must be from %d to %d, not %d", name, least, most, value)));
+				 errmsg("%s must be from %d to %d, not %d", name, least, most, value),
+				 errhint("NULL stands for its default, or for what it is.")));
 	return value;
 }
 
@@ -154,7 +155,8 @@ check_virtual_start_time(TimestampTz time, TimestampTz latest)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("virtual_start_time must not be in the future, nor before 1900: %s",
-						timestamptz_to_str(time))));
+						timestamptz_to_str(time)),
+				 errhint("It says since when the task has waited; create_callback_task() makes one for later.")));
 }
 
 static void
@@ -236,7 +238,8 @@ key_was_used(const KtSid *workspace, char *key, int64 hash, KtSid *task)
 	if (key[0] == '\0' || strlen(key) > 255)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("idempotency_key must have 1 to 255 bytes")));
+				 errmsg("idempotency_key must have 1 to 255 bytes, not %zu", strlen(key)),
+				 errhint("Use for example the key of the row that the task is about.")));
 	if (kt_spi(&insert, values, NULL) > 0)
 		return false;
 	if (kt_spi(&find, values, NULL) == 0)
@@ -361,7 +364,8 @@ begin(Call *call, FunctionCallInfo fcinfo, int workspace_arg, int version_arg)
 	if (name == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("task must not be null")));
+				 errmsg("task must not be null"),
+				 errhint("A task's sid is WT and 32 hexadecimal digits.")));
 	if (!kt_sid_parse(name, strlen(name), &sid) || !kt_sid_is(&sid, KT_TASK))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
@@ -414,7 +418,8 @@ refuse_finished(const KtTask *task, const char *what)
 		ereport(ERROR,
 				(errcode(KT_ERRCODE_ILLEGAL_TRANSITION),
 				 errmsg("task %s is %s: %s", kt_sid_cstring(&task->sid),
-						kt_task_status_name(task->status), what)));
+						kt_task_status_name(task->status), what),
+				 errhint("The task has ended.")));
 }
 
 static void

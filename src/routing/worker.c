@@ -155,7 +155,8 @@ kin_tr_update_worker_activity(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("worker and activity must not be null")));
+				 errmsg("worker and activity must not be null"),
+				 errhint("Give the SID or the name of each.")));
 	kt_spi_begin(&spi);
 	worker = kt_config_resolve(config, KT_WORKER, text_to_cstring(PG_GETARG_TEXT_PP(0)), &workspace);
 	activity = kt_config_resolve(config, KT_ACTIVITY, text_to_cstring(PG_GETARG_TEXT_PP(1)),
@@ -165,7 +166,8 @@ kin_tr_update_worker_activity(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("pending reservations can only be rejected by moving to an unavailable activity"),
 				 errdetail("Activity \"%s\" is available.",
-						   kt_config_activity(config, &activity)->friendly_name)));
+						   kt_config_activity(config, &activity)->friendly_name),
+				 errhint("Give an activity that is not, such as the workspace's default.")));
 	/* Reservations and their tasks are locked before the worker. */
 	if (reject)
 		kt_reservations_reject_of_worker(config, &worker, now);

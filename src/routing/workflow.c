@@ -348,7 +348,8 @@ kin_tr_validate_workflow(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("configuration must not be null")));
+				 errmsg("configuration must not be null"),
+				 errhint("Write {\"task_routing\": {\"filters\": [...], \"default_filter\": {...}}}.")));
 	if (kt_workspace_for_reading(PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1), &workspace))
 		faults = faults_in_workspace(PG_GETARG_JSONB_P(0), &workspace);
 	else
@@ -392,7 +393,8 @@ report_faults(List *faults)
 			(errcode(KT_ERRCODE_INVALID_WORKFLOW),
 			 errmsg("invalid workflow configuration at %s: %s", first->place, first->message),
 			 errdetail_internal("%s", detail.data),
-			 first->hint ? errhint("%s", first->hint) : 0));
+			 first->hint ? errhint("%s", first->hint) :
+			 errhint("kin_tr.validate_workflow() tells every fault and its place.")));
 }
 
 /*
@@ -443,7 +445,8 @@ kin_tr_normalize_workflow(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("workflow configuration is too large: %u bytes as jsonb",
 						(unsigned) VARSIZE(configuration)),
-				 errdetail("The limit is %d bytes.", MAX_CONFIGURATION_SIZE)));
+				 errdetail("The limit is %d bytes.", MAX_CONFIGURATION_SIZE),
+				 errhint("Keep in it what routing needs, and the rest elsewhere.")));
 	/* Getting a lock may have brought news of a queue that is gone. */
 	do
 	{

@@ -75,7 +75,7 @@ CALL test.refused($$SELECT * FROM kin_tr.tasks WHERE sid = 'WT123'$$);
 CALL test.refused($$SELECT kin_tr.create_task('[1]')$$);
 CALL test.refused($$SELECT kin_tr.create_worker('x', '5')$$);
 CALL test.refused($$SELECT kin_tr.update_worker('Alice', 'true')$$);
-CALL test.refused($$SELECT kin_tr.complete_task(test.task('t'), '[]')$$);
+CALL test.refused($$SELECT kin_tr.update_task(test.task('u'), '"x"')$$);
 CALL test.refused($$SELECT kin_tr.wrapup_reservation(test.reservation('t'), '"x"')$$);
 -- NaN, infinity, out-of-range numbers
 CALL test.refused($$SELECT kin_tr.create_task('{"x": NaN}')$$);
@@ -105,6 +105,23 @@ CALL test.refused($$SELECT kin_tr.create_workspace('errors, too')$$);
 CALL test.refused(format($$SELECT kin_tr.update_workspace('errors', default_activity => %L)$$, :'foreign_activity'));
 CALL test.refused(format($$SELECT kin_tr.create_worker('x', activity => %L)$$, :'foreign_activity'));
 CALL test.refused(format($$SELECT kin_tr.update_worker_activity('Alice', %L)$$, :'foreign_activity'));
+-- a call without rights: in full in rights.sql
+CREATE ROLE regress_kt_errors;
+GRANT USAGE ON SCHEMA test TO regress_kt_errors;
+SELECT kin_tr.grant_access('regress_kt_errors', 'reader', 'errors');
+SELECT test.task('u') AS u \gset
+SET ROLE regress_kt_errors;
+CALL test.refused($$SELECT kin_tr.create_task()$$);
+CALL test.refused(format('SELECT kin_tr.cancel_task(%L)', :'u'));
+CALL test.refused($$SELECT kin_tr.create_worker('x')$$);
+CALL test.refused($$SELECT kin_tr.create_task_queue('q')$$);
+CALL test.refused($$SELECT kin_tr.create_workspace('x')$$);
+CALL test.refused($$SELECT kin_tr.tick()$$);
+CALL test.refused($$SELECT kin_tr.get_task_queue('Sample Queue', 'errors, too')$$);
+RESET ROLE;
+SELECT kin_tr.revoke_access('regress_kt_errors', 'reader', 'errors');
+REVOKE USAGE ON SCHEMA test FROM regress_kt_errors;
+DROP ROLE regress_kt_errors;
 -- a name that is none, where one is needed
 CALL test.refused($$SELECT kin_tr.update_activity(NULL, 'x')$$);
 CALL test.refused($$SELECT kin_tr.delete_activity(NULL)$$);

@@ -87,7 +87,7 @@ SELECT kin_tr.update_worker_activity('Alice', 'Available');
 SELECT kin_tr.current_cursor() AS before \gset
 SELECT test.new('c6', workflow => 'skips');
 SELECT test.tick();
-SELECT test.ok('4.1 pending -> canceled: end of workflow by skip', (SELECT assignment_status = 'canceled' FROM kin_tr.get_task(test.task('c6'))));
+SELECT test.ok('4.1 pending -> canceled: end of workflow by skip', (SELECT assignment_status = 'canceled' AND reason = 'Task canceled on Workflow skipped' FROM kin_tr.get_task(test.task('c6'))));
 SELECT test.events(:'before', test.task('c6'));
 -- a reservation that ends when the workflow has ended meanwhile
 SELECT test.new('c7', workflow => 'ends');
@@ -108,7 +108,7 @@ SELECT kin_tr.reject_reservation(test.reservation('c8'));
 SELECT test.tick();
 SELECT test.ok('4.1 reserved for the 1000th time', test.status('c8') = 'reserved');
 SELECT kin_tr.reject_reservation(test.reservation('c8'));
-SELECT test.ok('4.1 pending -> canceled: 1000 assignments', (SELECT assignment_status = 'canceled' FROM kin_tr.get_task(test.task('c8'))));
+SELECT test.ok('4.1 pending -> canceled: 1000 assignments', (SELECT assignment_status = 'canceled' AND reason = 'Max assignment count exceeded' FROM kin_tr.get_task(test.task('c8'))));
 
 -- deleted
 SELECT test.new('d1', workflow => 'plain', timeout => 100);
@@ -325,8 +325,9 @@ SELECT kin_tr.complete_task(test.task('z'));
 SELECT test.ok('4.3 and current tasks finish', test.status('z') = 'completed');
 SELECT kin_tr.update_worker_activity('Alice', 'Available');
 SELECT test.tick();
+SELECT test.reservation('zz') AS zz \gset
 SELECT kin_tr.delete_task(test.task('zz'));
-SELECT test.ok('4.3 deleting a task deletes its pending reservations', test.load('Alice') = '0 open, 0 assigned, Available');
+SELECT test.ok('4.3 deleting a task deletes its pending reservations', test.load('Alice') = '0 open, 0 assigned, Available' AND NOT EXISTS (SELECT FROM kin_tr.all_reservations WHERE sid = :'zz'));
 
 -- ----------------------------------------------------------- 4.4 capacity
 CALL test.clear();
@@ -461,6 +462,11 @@ SELECT test.ok('4.5 channel_optimized_routing keeps that clock per channel', tes
 SELECT test.ok('4.5 last_reserved_time of the worker channel', (SELECT last_reserved_time = kin_tr.now() FROM kin_tr.get_worker_channel('Bob', 'chat')));
 SELECT test.later('10 s');
 SELECT test.ok('4.5 age is seconds since creation', (SELECT age = 10 FROM kin_tr.get_task(test.task('by channel'))));
+SELECT kin_tr.create_workflow('on', '{"task_routing": {"filters": [{"expression": "1==1", "targets": [{"queue": "one", "timeout": 5}, {"queue": "second"}]}]}}') IS NOT NULL;
+SELECT test.new('on', workflow => 'on', task_channel => 'sms'), kin_tr.update_worker_channel('Alice', 'sms', 0) > 0, kin_tr.update_worker_channel('Bob', 'sms', 0) > 0;
+SELECT test.later('5 s'), test.tick();
+SELECT test.later('2 s');
+SELECT test.ok('4.5 time in the current queue = now - task_queue_entered_date', (SELECT kin_tr.now() - task_queue_entered_date = interval '2 s' AND age = 7 FROM kin_tr.get_task(test.task('on'))));
 -- MaxReservedWorkers
 CALL test.clear();
 SELECT test.worker('Alice', capacity => 5), test.worker('Bob'), test.worker('Carol'), test.worker('Dave');

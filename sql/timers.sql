@@ -49,6 +49,13 @@ SELECT test.later('12 s'), test.tick();
 SELECT task, status, queue, (SELECT reason FROM kin_tr.get_task(test.task(task))) FROM test.board;
 CALL test.clear();
 
+-- a default_filter has no time-out, whatever its configuration says
+SELECT kin_tr.create_workflow('default', '{"task_routing": {"default_filter": {"queue": "Q1", "timeout": 5}}}') IS NOT NULL AS created;
+SELECT test.new('stays', workflow => 'default', timeout => 60);
+SELECT test.due();
+SELECT test.later('10 s'), test.tick();
+SELECT task, status, queue, step FROM test.board;
+CALL test.clear();
 -- TTL counts while it is pending and reserved, and no more when it was accepted
 SELECT kin_tr.create_workflow('plain', '{"task_routing": {"default_filter": {"queue": "Q1"}}}', 60) IS NOT NULL AS created;
 SELECT test.worker('Alice', capacity => 2);

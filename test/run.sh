@@ -11,7 +11,7 @@ PG_CONFIG=${PG_CONFIG:-/usr/lib/postgresql/15/bin/pg_config}
 BIN=$("$PG_CONFIG" --bindir)
 PGXS_DIR=$(dirname "$("$PG_CONFIG" --pgxs)")/../..
 LIB=$("$PG_CONFIG" --pkglibdir)
-kinds=${*:-unit readme isolation tap demo fuzz}
+kinds=${*:-unit readme regress isolation tap demo fuzz}
 passed=0
 failed=0
 

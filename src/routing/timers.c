@@ -202,12 +202,14 @@ first_after(KtPlan *plan, const KtMark *mark)
 TimestampTz
 kt_timers_next(KtRouter *router)
 {
+	/* That it is not null does not follow from the comparison of rows, and the indexes need it. */
 	static KtPlan tasks = {
-		"SELECT wake_at FROM kin_tr.tasks WHERE (wake_at, sid) > ($1, $2) ORDER BY wake_at, sid LIMIT 1", "zs"
+		"SELECT wake_at FROM kin_tr.tasks WHERE wake_at IS NOT NULL AND (wake_at, sid) > ($1, $2)"
+		" ORDER BY wake_at, sid LIMIT 1", "zs"
 	};
 	static KtPlan reservations = {
-		"SELECT times_out_at FROM kin_tr.reservations WHERE (times_out_at, sid) > ($1, $2)"
-		" ORDER BY times_out_at, sid LIMIT 1", "zs"
+		"SELECT times_out_at FROM kin_tr.reservations WHERE times_out_at IS NOT NULL"
+		" AND (times_out_at, sid) > ($1, $2) ORDER BY times_out_at, sid LIMIT 1", "zs"
 	};
 	HASH_SEQ_STATUS scan;
 	KtSpace    *space;

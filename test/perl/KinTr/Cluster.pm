@@ -10,7 +10,7 @@ use Exporter qw(import);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 
-our @EXPORT = qw(start_node connect_to query_until worker_pid wait_for_worker sqlstate_of);
+our @EXPORT = qw(start_node connect_to query_until worker_pid wait_for_worker sqlstate_of is_sound);
 
 # A running server. Options: preload (default 1), conf (lines for
 # postgresql.conf), extension (default 1: in the database postgres), and what
@@ -81,6 +81,20 @@ sub sqlstate_of
 	my ($dbh, $sql, @values) = @_;
 
 	return eval { $dbh->do($sql, undef, @values); '00000' } // $dbh->state;
+}
+
+# Nothing is broken, nobody idle fits a waiting task, and none ever did whom the
+# router had to be told of by the sweep.
+sub is_sound
+{
+	my ($dbh, $where) = @_;
+	my $faults = $dbh->selectcol_arrayref(q{SELECT concat_ws(' ', invariant, object, detail) FROM kin_tr.check()});
+
+	Test::More::is(join('; ', @$faults), '', "$where: check() finds nothing broken");
+	Test::More::is($dbh->selectrow_array('SELECT kin_tr._sweep()'), 0, "$where: nobody idle fits a waiting task");
+	Test::More::is($dbh->selectrow_array(q{SELECT state FROM kin_tr.health() WHERE item = 'missed edges'}), 'ok',
+		"$where: no edge has been missed");
+	return;
 }
 
 1;

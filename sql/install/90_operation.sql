@@ -289,23 +289,26 @@ BEGIN
     RETURN dropped;
 END $$;
 
--- What is in the default partitions goes row by row: of the 10,000 with the
--- lowest keys, which rise with time, those that are too old.
+-- What is in the default partitions goes row by row, of the 10,000 with the
+-- lowest keys, which rise with time; those of events strictly, so that nothing
+-- is read where the first one stays.
 CREATE FUNCTION kin_tr._trim_defaults() RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp SET enable_seqscan = off AS $$
+    LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp SET enable_seqscan = off SET jit = off AS $$
 DECLARE
     now constant timestamptz := clock_timestamp();
     event_limit constant timestamptz := now - make_interval(days => current_setting('kin_tr.event_retention')::integer);
     history_limit constant timestamptz := now - make_interval(days => current_setting('kin_tr.history_retention')::integer);
     last record;
 BEGIN
-    WITH dropped AS (
-        DELETE FROM kin_tr.events_default
-         WHERE id = ANY (ARRAY(SELECT e.id FROM kin_tr.events_default e ORDER BY e.id LIMIT 10000))
-           AND recorded_at < event_limit
-        RETURNING era, xid)
-    SELECT d.era, d.xid INTO last FROM dropped d ORDER BY d.era DESC, d.xid DESC LIMIT 1;
-    PERFORM kin_tr._raise_dropped(last.era, last.xid);
+    IF (SELECT e.recorded_at FROM kin_tr.events_default e ORDER BY e.id LIMIT 1) < event_limit THEN
+        WITH dropped AS (
+            DELETE FROM kin_tr.events_default
+             WHERE id = ANY (ARRAY(SELECT e.id FROM kin_tr.events_default e ORDER BY e.id LIMIT 10000))
+               AND recorded_at < event_limit
+            RETURNING era, xid)
+        SELECT d.era, d.xid INTO last FROM dropped d ORDER BY d.era DESC, d.xid DESC LIMIT 1;
+        PERFORM kin_tr._raise_dropped(last.era, last.xid);
+    END IF;
     DELETE FROM kin_tr.task_history_default
      WHERE sid = ANY (ARRAY(SELECT h.sid FROM kin_tr.task_history_default h ORDER BY h.sid LIMIT 10000))
        AND recorded_at < history_limit;

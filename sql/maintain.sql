@@ -107,7 +107,7 @@ SELECT to_regclass('kin_tr.events_old') IS NULL AS dropped;
 SELECT era, xid FROM kin_tr.events_dropped;
 -- one that is younger, or whose end is, stays
 CREATE TABLE kin_tr.task_history_old (LIKE kin_tr.task_history);
-SELECT format('ALTER TABLE kin_tr.task_history ATTACH PARTITION kin_tr.task_history_old FOR VALUES FROM (%L) TO (%L)', date_trunc('day', clock_timestamp()) - interval '370 days', date_trunc('day', clock_timestamp()) - interval '364 days 12 hours') AS attach \gset
+SELECT format('ALTER TABLE kin_tr.task_history ATTACH PARTITION kin_tr.task_history_old FOR VALUES FROM (%L) TO (%L)', date_trunc('day', clock_timestamp()) - interval '370 days', date_trunc('day', clock_timestamp()) - interval '364 days') AS attach \gset
 :attach;
 SELECT partitions_dropped FROM kin_tr.maintain();
 -- keys after seven days

@@ -355,6 +355,9 @@ CREATE TABLE kin_tr.reservations (
 CREATE INDEX reservations_task ON kin_tr.reservations (task_sid);
 CREATE INDEX reservations_worker ON kin_tr.reservations (worker_sid, sid) WHERE is_open;
 CREATE INDEX reservations_wake ON kin_tr.reservations (times_out_at, sid) WHERE times_out_at IS NOT NULL;
+-- Without it the planner takes "pending" for as rare among the open ones as it is
+-- among all, and for a worker's next offer reads every dead row of the last minute.
+CREATE STATISTICS kin_tr.reservations_open (mcv) ON is_open, reservation_status FROM kin_tr.reservations;
 COMMENT ON TABLE kin_tr.reservations IS 'Offers of tasks to workers; they move to history with their task';
 COMMENT ON COLUMN kin_tr.reservations.sid IS 'WR...';
 COMMENT ON COLUMN kin_tr.reservations.workspace_sid IS 'the workspace';

@@ -132,7 +132,7 @@ ring_for_all(HTAB *listeners)
 }
 
 int
-kt_bell_ring(KtCursor *cursor)
+kt_bell_ring(KtCursor *cursor, int *nevents)
 {
 	HASHCTL		control = {.keysize = sizeof(KtSid), .entrysize = sizeof(Listener)};
 	HASH_SEQ_STATUS scan;
@@ -144,6 +144,7 @@ kt_bell_ring(KtCursor *cursor)
 	int			rung = 0;
 
 	events = kt_cursor_read(cursor, MAX_EVENTS, &n);
+	*nevents = n;
 	if (n == 0)
 		return 0;
 	control.hcxt = CurrentMemoryContext;
@@ -211,6 +212,7 @@ Datum
 kin_tr_ring(PG_FUNCTION_ARGS)
 {
 	KtCursor	cursor;
+	int			events;
 	int			rung;
 
 	kt_require_home();
@@ -221,7 +223,7 @@ kin_tr_ring(PG_FUNCTION_ARGS)
 				 errmsg("the relay is running in this database"),
 				 errhint("It does what ring() would do.")));
 	cursor = kt_bell_load();
-	rung = kt_bell_ring(&cursor);
+	rung = kt_bell_ring(&cursor, &events);
 	if (rung > 0)
 		kt_bell_store(&cursor);
 	PG_RETURN_INT32(rung);

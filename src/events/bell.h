@@ -11,10 +11,10 @@
 
 /*
  * NOTIFYs of all events that *cursor has not seen, which then has; in the
- * transaction that is open.  Returns their number.  The cursor is in the
- * current memory context.
+ * transaction that is open.  Returns the number of NOTIFYs, and in *events that
+ * of the events.  The cursor is in the current memory context.
  */
-extern int	kt_bell_ring(KtCursor *cursor);
+extern int	kt_bell_ring(KtCursor *cursor, int *events);
 
 /* Up to where it has been rung in this database; stored when something was. */
 extern KtCursor kt_bell_load(void);

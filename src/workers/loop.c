@@ -35,8 +35,10 @@
 #define FIRST_BACKOFF	1000L
 #define LAST_BACKOFF	60000L
 
-/* Microseconds from the beginning of one busy turn to the next. */
-#define PACE			1000
+/* Microseconds from the beginning of one busy turn to the next: for each event that it found, from and to. */
+#define PACE_OF_EVENT	60
+#define SHORTEST_PACE	1000
+#define LONGEST_PACE	5000
 
 /* How often a paused worker, or one without its lock, looks again. */
 #define PAUSED_INTERVAL 1000L
@@ -61,12 +63,13 @@ kt_loop_commit(void)
 }
 
 void
-kt_loop_rest(TimestampTz began)
+kt_loop_rest(TimestampTz began, int events)
 {
+	int64		pace = Min(Max(PACE_OF_EVENT * (int64) events, SHORTEST_PACE), LONGEST_PACE);
 	int64		spent = GetCurrentTimestamp() - began;
 
-	if (spent < PACE)
-		pg_usleep(PACE - spent);
+	if (spent < pace)
+		pg_usleep(pace - spent);
 }
 
 static void

@@ -45,6 +45,7 @@ turn(void)
 {
 	TimestampTz began = GetCurrentTimestamp();
 	KtCursor	now;
+	int			events;
 	int			rung;
 
 	if (context == NULL)
@@ -57,7 +58,7 @@ turn(void)
 	MemoryContextSwitchTo(scratch);
 	MemoryContextReset(scratch);
 	now = loaded ? cursor : kt_bell_load();
-	rung = kt_bell_ring(&now);
+	rung = kt_bell_ring(&now, &events);
 	unstored = unstored || rung > 0;
 	if (unstored && began - stored_at >= STORE_INTERVAL)
 	{
@@ -69,7 +70,7 @@ turn(void)
 	kt_loop_commit();
 	loaded = true;
 	if (rung > 0)
-		kt_loop_rest(began);
+		kt_loop_rest(began, events);
 	return unstored ? STORE_INTERVAL / 1000 : INTERVAL;
 }
 

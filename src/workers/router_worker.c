@@ -98,7 +98,7 @@ turn(void)
 	maintain();
 	sweep();
 	if (done.events > 0)
-		kt_loop_rest(began);
+		kt_loop_rest(began, done.events);
 	return until_next_timer();
 }
 

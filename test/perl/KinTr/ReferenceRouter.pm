@@ -15,6 +15,8 @@
 #  - skip_if is looked at once for each entry into a step: the first time that
 #    nobody can be found.  Where that is seen at once, for the task names no known
 #    worker and skip_if does not look at workers, it is at once.
+#  - A step whose deadline is over when skip_if leads to it is left at once, as
+#    one that a time-out leads to.
 #  - A worker's last reservation counts though its task was deleted.
 
 package KinTr::ReferenceRouter;
@@ -633,7 +635,14 @@ sub skip_steps
 		}
 		$task->{tried} = 1;
 		next if !$self->target_of($task)->{skip_if}->(\%workers, $self->{now});
-		$self->cancel($task, 'Task canceled on Workflow skipped') if !$self->place_next($task, 'skip');
+		if ($self->place_next($task, 'skip'))
+		{
+			$self->leave_steps($task);
+		}
+		else
+		{
+			$self->cancel($task, 'Task canceled on Workflow skipped');
+		}
 	}
 	return scalar @untried;
 }

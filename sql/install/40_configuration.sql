@@ -31,24 +31,6 @@ CREATE FUNCTION kin_tr._regroup_task(task kin_tr.sid) RETURNS void
     LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kin_tr_regroup_task'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 
--- The workspace that an object belongs to; NULL where there is none.
-CREATE FUNCTION kin_tr._workspace_of(object kin_tr.sid) RETURNS kin_tr.sid
-    LANGUAGE sql STABLE SET search_path = pg_catalog, kin_tr, pg_temp AS $$
-    SELECT CASE left(object::text, 2)
-        WHEN 'WS' THEN (SELECT sid FROM kin_tr.workspaces WHERE sid = object)
-        WHEN 'WA' THEN (SELECT workspace_sid FROM kin_tr.activities WHERE sid = object)
-        WHEN 'TC' THEN (SELECT workspace_sid FROM kin_tr.task_channels WHERE sid = object)
-        WHEN 'WQ' THEN (SELECT workspace_sid FROM kin_tr.task_queues WHERE sid = object)
-        WHEN 'WW' THEN (SELECT workspace_sid FROM kin_tr.workflows WHERE sid = object)
-        WHEN 'WK' THEN (SELECT workspace_sid FROM kin_tr.workers WHERE sid = object)
-        WHEN 'WC' THEN (SELECT workspace_sid FROM kin_tr.worker_channels WHERE sid = object)
-        WHEN 'WT' THEN (SELECT workspace_sid FROM kin_tr.tasks WHERE sid = object
-                        UNION ALL SELECT workspace_sid FROM kin_tr.task_history WHERE sid = object LIMIT 1)
-        WHEN 'WR' THEN (SELECT workspace_sid FROM kin_tr.reservations WHERE sid = object
-                        UNION ALL SELECT workspace_sid FROM kin_tr.reservation_history WHERE sid = object LIMIT 1)
-    END
-$$;
-
 -- A name for a new object: 1 to 64 characters, and not to be taken for a SID.
 CREATE FUNCTION kin_tr._check_name(argument text, name text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, kin_tr, pg_temp AS $$

@@ -149,20 +149,21 @@ parameter_type(char letter)
 /*
  * A plan is made for good at once, and without sequential scans: planned while
  * a table is small it would read the whole of it, and go on doing so when the
- * table has grown, until the next ANALYZE.
+ * table has grown, until the next ANALYZE.  Nor with bitmaps, which look dead
+ * rows up again and again where an index scan marks them.
  */
 static SPIPlanPtr
 prepare_with_indexes(const char *sql, int ntypes, Oid *types)
 {
+	/* A scan that nevertheless remains looks so dear that it would be compiled. */
+	static const char *const off[] = {"enable_seqscan", "enable_bitmapscan", "jit"};
 	int			nest_level = NewGUCNestLevel();
 	SPIPlanPtr	plan;
 	CachedPlan *generic;
 
-	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-	/* A scan that nevertheless remains looks so dear that it would be compiled. */
-	(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
+	for (int i = 0; i < lengthof(off); i++)
+		(void) set_config_option(off[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+								 true, 0, false);
 	plan = SPI_prepare_cursor(sql, ntypes, types, CURSOR_OPT_GENERIC_PLAN);
 	if (plan == NULL)
 		elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));

@@ -70,24 +70,30 @@ typedef struct Kind
 {
 	const char *kind;
 	const char *name;
+	KtPlan		workspace;
 	KtPlan		by_sid;
 	KtPlan		by_name;
 } Kind;
 
+#define WORKSPACE_OF(table) \
+	{"SELECT workspace_sid FROM kin_tr." table " WHERE sid = $1", "s"}
+#define WORKSPACE_OF_EITHER(table, history) \
+	{"SELECT workspace_sid FROM kin_tr." table " WHERE sid = $1 UNION ALL" \
+	 " SELECT workspace_sid FROM kin_tr." history " WHERE sid = $1 LIMIT 1", "s"}
 #define FIND(table, column) \
 	{"SELECT sid FROM kin_tr." table " WHERE sid = $1 AND workspace_sid = $2", "ss"}, \
 	{"SELECT sid FROM kin_tr." table " WHERE workspace_sid = $1 AND " column " = $2", "st"}
 
 static Kind kinds[] = {
-	{KT_ACTIVITY, "activity", FIND("activities", "friendly_name")},
-	{KT_TASK_CHANNEL, "task channel", FIND("task_channels", "unique_name")},
-	{KT_TASK_QUEUE, "task queue", FIND("task_queues", "friendly_name")},
-	{KT_WORKFLOW, "workflow", FIND("workflows", "friendly_name")},
-	{KT_WORKER, "worker", FIND("workers", "lower(friendly_name)")},
-	{KT_WORKSPACE, "workspace"},
-	{KT_TASK, "task"},
-	{KT_RESERVATION, "reservation"},
-	{KT_WORKER_CHANNEL, "worker channel"},
+	{KT_ACTIVITY, "activity", WORKSPACE_OF("activities"), FIND("activities", "friendly_name")},
+	{KT_TASK_CHANNEL, "task channel", WORKSPACE_OF("task_channels"), FIND("task_channels", "unique_name")},
+	{KT_TASK_QUEUE, "task queue", WORKSPACE_OF("task_queues"), FIND("task_queues", "friendly_name")},
+	{KT_WORKFLOW, "workflow", WORKSPACE_OF("workflows"), FIND("workflows", "friendly_name")},
+	{KT_WORKER, "worker", WORKSPACE_OF("workers"), FIND("workers", "lower(friendly_name)")},
+	{KT_WORKSPACE, "workspace", {"SELECT sid FROM kin_tr.workspaces WHERE sid = $1", "s"}},
+	{KT_TASK, "task", WORKSPACE_OF_EITHER("tasks", "task_history")},
+	{KT_RESERVATION, "reservation", WORKSPACE_OF_EITHER("reservations", "reservation_history")},
+	{KT_WORKER_CHANNEL, "worker channel", WORKSPACE_OF("worker_channels")},
 	{KT_EVENT, "event"},
 };
 
@@ -381,6 +387,24 @@ kt_kind_name(const char *kind)
 	Kind	   *found = find_kind(kind);
 
 	return found ? found->name : "object";
+}
+
+bool
+kt_config_workspace_of(const KtSid *sid, KtSid *workspace)
+{
+	Kind	   *kind = find_kind(sid->kind);
+	Datum		values[] = {SidPGetDatum(sid)};
+	KtSpi		spi;
+	bool		found;
+
+	if (kind == NULL || kind->workspace.sql == NULL)
+		return false;
+	kt_spi_begin(&spi);
+	found = kt_spi(&kind->workspace, values, NULL) > 0;
+	if (found)
+		*workspace = kt_column_sid(0, 1);
+	kt_spi_end(&spi);
+	return found;
 }
 
 /*

@@ -101,6 +101,9 @@ extern int32 kt_config_workflow_version(KtConfig *config, const KtSid *sid);
 /* The workspace's only workflow; false where it has none or several. */
 extern bool kt_config_only_workflow(KtConfig *config, const KtSid *workspace, KtSid *sid);
 
+/* The workspace that an object belongs to; false where there is no such object. */
+extern bool kt_config_workspace_of(const KtSid *sid, KtSid *workspace);
+
 /* "task queue" for KT_TASK_QUEUE, and so on: for messages. */
 extern const char *kt_kind_name(const char *kind);
 

@@ -98,24 +98,15 @@ open_door(FunctionCallInfo fcinfo)
 static bool
 workspace_of_object(FunctionCallInfo fcinfo, KtSid *workspace)
 {
-	static KtPlan plan = {"SELECT kin_tr._workspace_of($1)", "s"};
 	char	   *name;
 	KtSid		sid;
-	KtSpi		spi;
-	Datum		values[1];
 
 	if (PG_NARGS() == 0 || PG_ARGISNULL(0) ||
 		get_fn_expr_argtype(fcinfo->flinfo, 0) != TEXTOID)
 		return false;
 	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	if (!kt_sid_parse(name, strlen(name), &sid))
-		return false;
-	values[0] = SidPGetDatum(&sid);
-	kt_spi_begin(&spi);
-	kt_spi(&plan, values, NULL);
-	*workspace = kt_column_sid(0, 1);
-	kt_spi_end(&spi);
-	return !kt_sid_is_null(workspace) && kt_access(workspace) > KT_ACCESS_NONE;
+	return kt_sid_parse(name, strlen(name), &sid) && kt_config_workspace_of(&sid, workspace) &&
+		kt_access(workspace) > KT_ACCESS_NONE;
 }
 
 static KtSid

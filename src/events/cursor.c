@@ -16,9 +16,6 @@
 #include "access/transam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "catalog/pg_type.h"
-#include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -253,28 +250,6 @@ kt_cursor_parse(const char *text, KtCursor *cursor)
 	return true;
 }
 
-/* Those that were running, but for the caller's own. */
-static Datum
-xid_array(const KtCursor *cursor, uint64 own)
-{
-	Datum	   *xids = palloc(sizeof(Datum) * Max(cursor->nxip, 1));
-	int			n = 0;
-
-	for (int i = 0; i < cursor->nxip; i++)
-		if (cursor->xip[i] != own)
-			xids[n++] = FullTransactionIdGetDatum(FullTransactionIdFromU64(cursor->xip[i]));
-	return PointerGetDatum(construct_array(xids, n, XID8OID, sizeof(FullTransactionId),
-										   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-}
-
-#define EVENT_REF_COLUMNS \
-	"id, era, xid, event_type, workspace_sid, resource_sid, task_sid, worker_sid, reservation_sid," \
-	" task_channel_sid"
-
-/*
- * Sorted here and not by the statement, lest the planner walks along the ids
- * from the beginning of the log.
- */
 static int
 compare_refs(const void *a, const void *b)
 {
@@ -282,25 +257,6 @@ compare_refs(const void *a, const void *b)
 	int64		y = ((const KtEventRef *) b)->id;
 
 	return x < y ? -1 : x > y;
-}
-
-/* Copies row i of SPI_tuptable. */
-static void
-copy_ref(KtEventRef *ref, uint64 i, MemoryContext context)
-{
-	MemoryContext old = MemoryContextSwitchTo(context);
-
-	ref->id = kt_column_int64(i, 1);
-	ref->era = kt_column_int32(i, 2);
-	ref->xid = column_xid(i, 3);
-	ref->type = kt_column_cstring(i, 4);
-	ref->workspace = kt_column_sid(i, 5);
-	ref->resource = kt_column_sid(i, 6);
-	ref->task = kt_column_sid(i, 7);
-	ref->worker = kt_column_sid(i, 8);
-	ref->reservation = kt_column_sid(i, 9);
-	ref->channel = kt_column_sid(i, 10);
-	MemoryContextSwitchTo(old);
 }
 
 /*
@@ -322,90 +278,35 @@ move_since(const KtCursor *before, KtCursor *now, TimestampTz looked_at)
 	}
 }
 
-/* A list of events that grows. */
-typedef struct Refs
-{
-	MemoryContext context;
-	int			length;
-	int			capacity;
-	KtEventRef *items;
-} Refs;
-
-/* Appends what a statement finds, and tells whether that stays within limit. */
-static bool
-read_into(Refs *refs, KtPlan *plan, Datum *values, int limit)
-{
-	uint64		n = kt_spi_read(plan, values, NULL, (uint64) limit + 1);
-
-	if (refs->length + n > (uint64) limit)
-		return false;
-	if (refs->length + n > refs->capacity)
-	{
-		refs->capacity = refs->length + n;
-		if (refs->items == NULL)
-			refs->items = MemoryContextAllocHuge(refs->context, sizeof(KtEventRef) * refs->capacity);
-		else
-			refs->items = repalloc_huge(refs->items, sizeof(KtEventRef) * refs->capacity);
-	}
-	for (uint64 i = 0; i < n; i++)
-		copy_ref(&refs->items[refs->length++], i, refs->context);
-	return true;
-}
-
 /*
- * What the cursor has not seen, of its era and later ones: one range of the
- * index (era, xid), and one for each transaction that was running.  Written as
- * comparisons of rows, there is nothing else that the planner could do; with
- * "era = ... AND xid ..." it may read the whole era and filter, as it expects
- * little of it while the log is new.
+ * What the cursor has not seen, of its era and later ones: the transactions from
+ * xmax on, and each that was running.  Those of the caller are left out, lest
+ * one that calls again and again reads its own each time.
  */
 static bool
-read_unseen(Refs *refs, const KtCursor *cursor, int limit)
+read_unseen(KtEventRefs *refs, const KtCursor *cursor, int limit)
 {
-	static KtPlan after = {
-		"SELECT " EVENT_REF_COLUMNS " FROM kin_tr.events"
-		" WHERE recorded_at BETWEEN $1 AND $4 AND (era, xid) >= ($2, $3)", "zixz"
-	};
-	static KtPlan before_own = {
-		"SELECT " EVENT_REF_COLUMNS " FROM kin_tr.events"
-		" WHERE recorded_at BETWEEN $1 AND $4 AND (era, xid) >= ($2, $3) AND (era, xid) < ($2, $5)",
-		"zixzx"
-	};
-	static KtPlan were_running = {
-		"SELECT e.* FROM pg_catalog.unnest($3) AS running,"
-		" LATERAL (SELECT " EVENT_REF_COLUMNS " FROM kin_tr.events"
-		"           WHERE recorded_at BETWEEN $1 AND $4 AND (era, xid) >= ($2, running)"
-		"             AND (era, xid) <= ($2, running) OFFSET 0) e", "ziXz"
-	};
+	KtLog	   *log = kt_log_open(cursor->since);
 	uint64		own = kt_cursor_own_xid();
 	uint64		from = cursor->xmax;
-	Datum		values[5];
+	bool		within = true;
 
-	values[0] = TimestampTzGetDatum(cursor->since);
-	values[1] = Int32GetDatum(cursor->era);
-	/* Partitions are made weeks ahead: leave those of the future out, too. */
-	values[3] = TimestampTzGetDatum(GetCurrentTimestamp() + USECS_PER_DAY);
-	/* A transaction that calls again and again would read its own each time. */
+	if (own > from)
+		within = kt_log_read(log, cursor->era, from, own - 1, refs, limit);
 	if (own >= from)
-	{
-		values[2] = FullTransactionIdGetDatum(FullTransactionIdFromU64(from));
-		values[4] = FullTransactionIdGetDatum(FullTransactionIdFromU64(own));
-		if (!read_into(refs, &before_own, values, limit))
-			return false;
 		from = own + 1;
-	}
-	values[2] = FullTransactionIdGetDatum(FullTransactionIdFromU64(from));
-	if (!read_into(refs, &after, values, limit))
-		return false;
-	if (cursor->nxip == 0)
-		return true;
-	values[2] = xid_array(cursor, own);
-	return read_into(refs, &were_running, values, limit);
+	within = within && kt_log_read(log, cursor->era, from, PG_UINT64_MAX, refs, limit) &&
+		kt_log_read_later_eras(log, cursor->era, refs, limit);
+	for (int i = 0; within && i < cursor->nxip; i++)
+		if (cursor->xip[i] != own)
+			within = kt_log_read(log, cursor->era, cursor->xip[i], cursor->xip[i], refs, limit);
+	kt_log_close(log);
+	return within;
 }
 
 /* Leaves out the caller's own; the era of the rest's last, and its highest xid. */
 static void
-keep_visible(Refs *refs, KtCursor *now, uint64 *highest)
+keep_visible(KtEventRefs *refs, KtCursor *now, uint64 *highest)
 {
 	int			visible = 0;
 
@@ -433,13 +334,11 @@ KtEventRef *
 kt_cursor_read(KtCursor *cursor, int limit, int *count)
 {
 	TimestampTz looked_at = GetCurrentTimestamp();
-	Refs		refs = {CurrentMemoryContext};
+	KtEventRefs refs = {CurrentMemoryContext};
 	KtCursor	now;
 	uint64		highest = cursor->xmax > 0 ? cursor->xmax - 1 : 0;
 	bool		complete;
-	KtSpi		spi;
 
-	kt_spi_begin(&spi);
 	PushActiveSnapshot(GetLatestSnapshot());
 	complete = read_unseen(&refs, cursor, limit);
 	if (complete)
@@ -451,7 +350,6 @@ kt_cursor_read(KtCursor *cursor, int limit, int *count)
 		*cursor = kt_cursor_copy(&now, refs.context);
 	}
 	PopActiveSnapshot();
-	kt_spi_end(&spi);
 	*count = complete ? refs.length : limit + 1;
 	if (!complete)
 		return NULL;
@@ -465,7 +363,7 @@ kt_cursor_ids(const KtCursor *from, const KtCursor *to, int64 *first, int64 *las
 		"SELECT min(id), max(id) FROM (SELECT id FROM kin_tr.events"
 		" WHERE (era, xid) >= ($1, $2) OFFSET 0) e", "ix"
 	};
-	Refs		refs = {CurrentMemoryContext};
+	KtEventRefs refs = {CurrentMemoryContext};
 	Datum		values[] = {
 		Int32GetDatum(from->era), FullTransactionIdGetDatum(FullTransactionIdFromU64(from->xmax))
 	};
@@ -495,32 +393,22 @@ kt_cursor_ids(const KtCursor *from, const KtCursor *to, int64 *first, int64 *las
 KtEventRef *
 kt_cursor_read_own(int64 after, int *count)
 {
-	static KtPlan all = {
-		"SELECT " EVENT_REF_COLUMNS " FROM kin_tr.events"
-		" WHERE (era, xid) >= ($1, $2) AND (era, xid) <= ($1, $2) AND recorded_at >= $3", "ixz"
-	};
-
-	/* Few ids are higher than the last that this transaction drew itself. */
-	static KtPlan later = {
-		"SELECT " EVENT_REF_COLUMNS " FROM kin_tr.events"
-		" WHERE id > $4 AND era = $1 AND xid = $2 AND recorded_at >= $3", "ixzI"
-	};
-	Refs		refs = {CurrentMemoryContext};
-	Datum		values[4];
-	KtSpi		spi;
+	KtEventRefs refs = {CurrentMemoryContext};
+	uint64		own = kt_cursor_own_xid();
+	KtLog	   *log;
 
 	*count = 0;
-	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()))
+	if (own == 0)
 		return NULL;
-	kt_spi_begin(&spi);
 	PushActiveSnapshot(GetLatestSnapshot());
-	values[0] = Int32GetDatum(kt_era());
-	values[1] = FullTransactionIdGetDatum(GetTopFullTransactionId());
-	values[2] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp() - USECS_PER_HOUR);
-	values[3] = Int64GetDatum(after);
-	(void) read_into(&refs, after == 0 ? &all : &later, values, PG_INT32_MAX - 1);
+	log = kt_log_open(GetCurrentTransactionStartTimestamp() - USECS_PER_HOUR);
+	/* Few ids are higher than the last that this transaction drew itself. */
+	if (after == 0)
+		(void) kt_log_read(log, kt_era(), own, own, &refs, PG_INT32_MAX);
+	else
+		(void) kt_log_read_above(log, after, own, &refs, PG_INT32_MAX);
+	kt_log_close(log);
 	PopActiveSnapshot();
-	kt_spi_end(&spi);
 	if (refs.length > 1)
 		qsort(refs.items, refs.length, sizeof(KtEventRef), compare_refs);
 	*count = refs.length;

@@ -9,7 +9,7 @@
 
 #include "datatype/timestamp.h"
 
-#include "base/sid.h"
+#include "events/log.h"
 
 /*
  * Seen is every event of an earlier era, and of this era those of transactions
@@ -49,21 +49,6 @@ extern char *kt_cursor_print(const KtCursor *cursor);
 extern bool kt_cursor_parse(const char *text, KtCursor *cursor);
 
 extern KtCursor kt_cursor_copy(const KtCursor *cursor, MemoryContext context);
-
-/* What the workers read of an event. */
-typedef struct KtEventRef
-{
-	int64		id;
-	int32		era;
-	uint64		xid;
-	char	   *type;
-	KtSid		workspace;
-	KtSid		resource;
-	KtSid		task;
-	KtSid		worker;
-	KtSid		reservation;
-	KtSid		channel;
-} KtEventRef;
 
 /*
  * The events that *cursor has not seen, by id, in the current context, and the

@@ -1,0 +1,271 @@
+/*
+ * log.c
+ *		Events by the transaction that wrote them, without an executor.
+ *
+ * Router and relay read the log a thousand times a second, a few rows each
+ * time, of which an executor over a partitioned table would be most of the
+ * cost.  Each partition has an index on (era, xid) and one on id.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "miscadmin.h"
+#include "partitioning/partbounds.h"
+#include "partitioning/partdesc.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/memutils.h"
+#include "utils/partcache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/xid8.h"
+
+#include "base/compat.h"
+#include "base/spi.h"
+#include "events/log.h"
+
+/* Columns of the table events, from 1. */
+enum
+{
+	COLUMN_ID = 1, COLUMN_XID, COLUMN_ERA, COLUMN_RECORDED_AT, COLUMN_DATE, COLUMN_WORKSPACE,
+	COLUMN_TYPE, COLUMN_RESOURCE, COLUMN_TASK, COLUMN_RESERVATION, COLUMN_WORKER, COLUMN_WORKFLOW,
+	COLUMN_QUEUE, COLUMN_CHANNEL
+};
+
+typedef struct Partition
+{
+	Relation	table;
+	Relation	by_transaction; /* (era, xid) */
+	Relation	by_id;
+	TupleTableSlot *slot;
+} Partition;
+
+struct KtLog
+{
+	Relation	events;
+	Snapshot	snapshot;
+	int			npartitions;
+	Partition  *partitions;
+};
+
+/*
+ * Partitions whose range meets since..until.  Where that has a gap the default
+ * partition may have rows of it.
+ */
+static List *
+partitions_between(Relation events, TimestampTz since, TimestampTz until)
+{
+	PartitionKey key = RelationGetPartitionKey(events);
+	PartitionDesc descriptor = RelationGetPartitionDesc(events, true);
+	PartitionBoundInfo bounds = descriptor->boundinfo;
+	Datum		ends[] = {TimestampTzGetDatum(since), TimestampTzGetDatum(until)};
+	int			offsets[2];
+	bool		has_gap = false;
+	List	   *oids = NIL;
+
+	if (bounds == NULL)
+		return NIL;
+	for (int i = 0; i < 2; i++)
+	{
+		bool		equal;
+
+		offsets[i] = partition_range_datum_bsearch(key->partsupfunc, key->partcollation, bounds, 1,
+												   &ends[i], &equal);
+	}
+	for (int offset = offsets[0]; offset <= offsets[1]; offset++)
+	{
+		int			index = bounds->indexes[offset + 1];
+
+		if (index >= 0)
+			oids = lappend_oid(oids, descriptor->oids[index]);
+		else
+			has_gap = true;
+	}
+	if (has_gap && bounds->default_index >= 0)
+		oids = lappend_oid(oids, descriptor->oids[bounds->default_index]);
+	return oids;
+}
+
+/* The index that begins with a column. */
+static Relation
+open_index(Relation table, AttrNumber column)
+{
+	List	   *oids = RelationGetIndexList(table);
+	ListCell   *cell;
+
+	foreach(cell, oids)
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+
+		if (index->rd_index->indkey.values[0] == column && index->rd_index->indisvalid &&
+			RelationGetIndexPredicate(index) == NIL)
+			return index;
+		index_close(index, AccessShareLock);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("partition \"%s\" of kin_tr.events has no index that begins with column %d",
+					RelationGetRelationName(table), column),
+			 errhint("Give it those of kin_tr.events_default.")));
+}
+
+KtLog *
+kt_log_open(TimestampTz since)
+{
+	KtLog	   *log = palloc(sizeof(KtLog));
+	List	   *oids;
+	ListCell   *cell;
+
+	log->events = table_open(kt_relation_oid("events"), AccessShareLock);
+	log->snapshot = GetActiveSnapshot();
+	/* Partitions are made weeks ahead; the day is for a clock that is set back. */
+	oids = partitions_between(log->events, since, GetCurrentTimestamp() + USECS_PER_DAY);
+	log->npartitions = 0;
+	log->partitions = palloc(sizeof(Partition) * Max(list_length(oids), 1));
+	foreach(cell, oids)
+	{
+		Relation	table = try_table_open(lfirst_oid(cell), AccessShareLock);
+		Partition  *partition = &log->partitions[log->npartitions];
+
+		if (table == NULL)
+			continue;			/* retention has just dropped it */
+		partition->table = table;
+		partition->by_transaction = open_index(table, COLUMN_ERA);
+		partition->by_id = open_index(table, COLUMN_ID);
+		partition->slot = table_slot_create(table, NULL);
+		log->npartitions++;
+	}
+	return log;
+}
+
+/* Locks are held until the transaction ends, as a statement's are. */
+void
+kt_log_close(KtLog *log)
+{
+	for (int i = 0; i < log->npartitions; i++)
+	{
+		Partition  *partition = &log->partitions[i];
+
+		ExecDropSingleTupleTableSlot(partition->slot);
+		index_close(partition->by_id, NoLock);
+		index_close(partition->by_transaction, NoLock);
+		table_close(partition->table, NoLock);
+	}
+	table_close(log->events, NoLock);
+}
+
+static KtSid
+slot_sid(TupleTableSlot *slot, int column)
+{
+	KtSid		null = {{0}};
+
+	return slot->tts_isnull[column - 1] ? null : *DatumGetSidP(slot->tts_values[column - 1]);
+}
+
+static uint64
+slot_xid(TupleTableSlot *slot)
+{
+	return U64FromFullTransactionId(DatumGetFullTransactionId(slot->tts_values[COLUMN_XID - 1]));
+}
+
+static void
+append(KtEventRefs *refs, TupleTableSlot *slot)
+{
+	MemoryContext old = MemoryContextSwitchTo(refs->context);
+	KtEventRef *ref;
+
+	if (refs->length == refs->capacity)
+	{
+		refs->capacity = Max(refs->capacity * 2, 64);
+		refs->items = refs->items == NULL ?
+			MemoryContextAllocHuge(refs->context, sizeof(KtEventRef) * refs->capacity) :
+			repalloc_huge(refs->items, sizeof(KtEventRef) * refs->capacity);
+	}
+	ref = &refs->items[refs->length++];
+	ref->id = DatumGetInt64(slot->tts_values[COLUMN_ID - 1]);
+	ref->era = DatumGetInt32(slot->tts_values[COLUMN_ERA - 1]);
+	ref->xid = slot_xid(slot);
+	ref->type = TextDatumGetCString(slot->tts_values[COLUMN_TYPE - 1]);
+	ref->workspace = slot_sid(slot, COLUMN_WORKSPACE);
+	ref->resource = slot_sid(slot, COLUMN_RESOURCE);
+	ref->task = slot_sid(slot, COLUMN_TASK);
+	ref->worker = slot_sid(slot, COLUMN_WORKER);
+	ref->reservation = slot_sid(slot, COLUMN_RESERVATION);
+	ref->channel = slot_sid(slot, COLUMN_CHANNEL);
+	MemoryContextSwitchTo(old);
+}
+
+/* One transaction's rows; any, where xid is 0. */
+static bool
+scan(const KtLog *log, Partition *partition, Relation index, ScanKey keys, int nkeys, uint64 xid,
+	 KtEventRefs *refs, int limit)
+{
+	IndexScanDesc found = KT_INDEX_BEGINSCAN(partition->table, index, log->snapshot, nkeys);
+	bool		within = true;
+
+	index_rescan(found, keys, nkeys, NULL, 0);
+	while (index_getnext_slot(found, ForwardScanDirection, partition->slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		slot_getsomeattrs(partition->slot, COLUMN_CHANNEL);
+		if (xid != 0 && slot_xid(partition->slot) != xid)
+			continue;
+		if (refs->length == limit)
+		{
+			within = false;
+			break;
+		}
+		append(refs, partition->slot);
+	}
+	index_endscan(found);
+	ExecClearTuple(partition->slot);
+	return within;
+}
+
+static Datum
+xid_datum(uint64 xid)
+{
+	return FullTransactionIdGetDatum(FullTransactionIdFromU64(xid));
+}
+
+bool
+kt_log_read(KtLog *log, int32 era, uint64 from, uint64 to, KtEventRefs *refs, int limit)
+{
+	ScanKeyData keys[3];
+
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(era));
+	ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_XID8GE, xid_datum(from));
+	ScanKeyInit(&keys[2], 2, BTLessEqualStrategyNumber, F_XID8LE, xid_datum(to));
+	for (int i = 0; i < log->npartitions; i++)
+		if (!scan(log, &log->partitions[i], log->partitions[i].by_transaction, keys, 3, 0, refs, limit))
+			return false;
+	return true;
+}
+
+bool
+kt_log_read_later_eras(KtLog *log, int32 era, KtEventRefs *refs, int limit)
+{
+	ScanKeyData key;
+
+	ScanKeyInit(&key, 1, BTGreaterStrategyNumber, F_INT4GT, Int32GetDatum(era));
+	for (int i = 0; i < log->npartitions; i++)
+		if (!scan(log, &log->partitions[i], log->partitions[i].by_transaction, &key, 1, 0, refs, limit))
+			return false;
+	return true;
+}
+
+bool
+kt_log_read_above(KtLog *log, int64 after, uint64 xid, KtEventRefs *refs, int limit)
+{
+	ScanKeyData key;
+
+	ScanKeyInit(&key, 1, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(after));
+	for (int i = 0; i < log->npartitions; i++)
+		if (!scan(log, &log->partitions[i], log->partitions[i].by_id, &key, 1, xid, refs, limit))
+			return false;
+	return true;
+}

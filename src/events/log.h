@@ -1,0 +1,56 @@
+/*
+ * log.h
+ *		Events by the transaction that wrote them, without an executor.
+ */
+#ifndef KIN_TR_EVENTS_LOG_H
+#define KIN_TR_EVENTS_LOG_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+
+#include "base/sid.h"
+
+/* What the workers read of an event. */
+typedef struct KtEventRef
+{
+	int64		id;
+	int32		era;
+	uint64		xid;
+	char	   *type;
+	KtSid		workspace;
+	KtSid		resource;
+	KtSid		task;
+	KtSid		worker;
+	KtSid		reservation;
+	KtSid		channel;
+} KtEventRef;
+
+/* A list of them that grows, in a context of its owner's. */
+typedef struct KtEventRefs
+{
+	MemoryContext context;
+	int			length;
+	int			capacity;
+	KtEventRef *items;
+} KtEventRefs;
+
+/*
+ * The partitions of what was recorded since a moment, open for reading under
+ * the active snapshot.
+ */
+typedef struct KtLog KtLog;
+
+extern KtLog *kt_log_open(TimestampTz since);
+extern void kt_log_close(KtLog *log);
+
+/*
+ * Append what is there, in no order: of an era's transactions from..to; of later
+ * eras; of one transaction, with an id above after.  False where the list would
+ * become longer than limit; some have been appended by then.
+ */
+extern bool kt_log_read(KtLog *log, int32 era, uint64 from, uint64 to, KtEventRefs *refs, int limit);
+extern bool kt_log_read_later_eras(KtLog *log, int32 era, KtEventRefs *refs, int limit);
+extern bool kt_log_read_above(KtLog *log, int64 after, uint64 xid, KtEventRefs *refs, int limit);
+
+#endif							/* KIN_TR_EVENTS_LOG_H */

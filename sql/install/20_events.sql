@@ -67,11 +67,13 @@ COMMENT ON TABLE kin_tr.events_default IS 'events of the first days, before date
 -- before is an error and not a gap.
 CREATE TABLE kin_tr.events_dropped (
     era integer NOT NULL,
-    xid xid8 NOT NULL
+    xid xid8 NOT NULL,
+    id  bigint NOT NULL
 );
-COMMENT ON TABLE kin_tr.events_dropped IS 'the highest transaction among the events that retention has dropped';
-COMMENT ON COLUMN kin_tr.events_dropped.era IS 'its era';
-COMMENT ON COLUMN kin_tr.events_dropped.xid IS 'its id';
+COMMENT ON TABLE kin_tr.events_dropped IS 'how far retention has dropped events; at most one row';
+COMMENT ON COLUMN kin_tr.events_dropped.era IS 'of their last transaction, its era';
+COMMENT ON COLUMN kin_tr.events_dropped.xid IS 'and its id';
+COMMENT ON COLUMN kin_tr.events_dropped.id IS 'the highest events.id among them';
 
 -- The relay's place in the log, and the router's count of missed edges: one row.
 CREATE TABLE kin_tr.relay_state (cursor text NOT NULL) WITH (fillfactor = 20);

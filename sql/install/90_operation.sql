@@ -305,9 +305,9 @@ BEGIN
             DELETE FROM kin_tr.events_default
              WHERE id = ANY (ARRAY(SELECT e.id FROM kin_tr.events_default e ORDER BY e.id LIMIT 10000))
                AND recorded_at < event_limit
-            RETURNING era, xid)
-        SELECT d.era, d.xid INTO last FROM dropped d ORDER BY d.era DESC, d.xid DESC LIMIT 1;
-        PERFORM kin_tr._raise_dropped(last.era, last.xid);
+            RETURNING era, xid, id)
+        SELECT d.era, d.xid, max(d.id) OVER () AS id INTO last FROM dropped d ORDER BY d.era DESC, d.xid DESC LIMIT 1;
+        PERFORM kin_tr._raise_dropped(last.era, last.xid, last.id);
     END IF;
     DELETE FROM kin_tr.task_history_default
      WHERE sid = ANY (ARRAY(SELECT h.sid FROM kin_tr.task_history_default h ORDER BY h.sid LIMIT 10000))
@@ -317,16 +317,17 @@ BEGIN
        AND recorded_at < history_limit;
 END $$;
 
-CREATE FUNCTION kin_tr._raise_dropped(dropped_era integer, dropped_xid xid8) RETURNS void
+CREATE FUNCTION kin_tr._raise_dropped(dropped_era integer, dropped_xid xid8, dropped_id bigint) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 BEGIN
-    IF dropped_xid IS NULL THEN
+    IF dropped_id IS NULL THEN
         RETURN;
     END IF;
+    UPDATE kin_tr.events_dropped d SET id = greatest(d.id, dropped_id);
     UPDATE kin_tr.events_dropped d SET era = dropped_era, xid = dropped_xid
      WHERE (d.era, d.xid) < (dropped_era, dropped_xid);
     IF NOT EXISTS (SELECT FROM kin_tr.events_dropped) THEN
-        INSERT INTO kin_tr.events_dropped VALUES (dropped_era, dropped_xid);
+        INSERT INTO kin_tr.events_dropped VALUES (dropped_era, dropped_xid, dropped_id);
     END IF;
 END $$;
 
@@ -334,9 +335,11 @@ CREATE FUNCTION kin_tr._note_dropped(partition regclass) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 DECLARE
     last record;
+    last_id bigint;
 BEGIN
     EXECUTE format('SELECT era, xid FROM %s ORDER BY era DESC, xid DESC LIMIT 1', partition) INTO last;
-    PERFORM kin_tr._raise_dropped(last.era, last.xid);
+    EXECUTE format('SELECT max(id) FROM %s', partition) INTO last_id;
+    PERFORM kin_tr._raise_dropped(last.era, last.xid, last_id);
 END $$;
 
 -- The router's housekeeping: a batch of moves each second, the rest each minute.

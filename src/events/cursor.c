@@ -118,7 +118,36 @@ kt_cursor_own_xid(void)
 		U64FromFullTransactionId(GetTopFullTransactionId()) : 0;
 }
 
-/* Of this era's events that the snapshot sees, the caller's own left out. */
+KtDropped
+kt_cursor_dropped(void)
+{
+	static KtPlan plan = {"SELECT era, xid, id FROM kin_tr.events_dropped", ""};
+	KtDropped	dropped = {0};
+
+	if (kt_spi_read(&plan, NULL, NULL, 1) > 0)
+	{
+		dropped.era = kt_column_int32(0, 1);
+		dropped.xid = column_xid(0, 2);
+		dropped.id = kt_column_int64(0, 3);
+	}
+	return dropped;
+}
+
+bool
+kt_cursor_is_expired(const KtCursor *cursor, const KtDropped *dropped)
+{
+	if (dropped->era == 0)
+		return false;
+	if (!kt_cursor_saw(cursor, dropped->era, dropped->xid))
+		return true;
+	/* The last is not all: what was running may have written before it. */
+	return cursor->era == dropped->era && cursor->nxip > 0 && cursor->xip[0] <= dropped->xid;
+}
+
+/*
+ * Of this era's events that the snapshot sees, the caller's own left out, or
+ * that it would see if they had not been dropped.
+ */
 static uint64
 highest_visible_xid(int32 era)
 {
@@ -134,10 +163,14 @@ highest_visible_xid(int32 era)
 		Int32GetDatum(era), FullTransactionIdGetDatum(FullTransactionIdFromU64(own))
 	};
 	bool		found = kt_spi_read(&last, NULL, NULL, 0) > 0;
+	uint64		highest;
+	KtDropped	dropped;
 
 	if (found && kt_column_int32(0, 1) == era && column_xid(0, 2) == own)
 		found = kt_spi_read(&last_before, values, NULL, 0) > 0;
-	return found && kt_column_int32(0, 1) == era ? column_xid(0, 2) : 0;
+	highest = found && kt_column_int32(0, 1) == era ? column_xid(0, 2) : 0;
+	dropped = kt_cursor_dropped();
+	return dropped.era == era ? Max(highest, dropped.xid) : highest;
 }
 
 KtCursor

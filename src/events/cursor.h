@@ -63,6 +63,23 @@ extern KtEventRef *kt_cursor_read(KtCursor *cursor, int limit, int *count);
  */
 extern bool kt_cursor_ids(const KtCursor *from, const KtCursor *to, int64 *first, int64 *last);
 
+/*
+ * Of the events that retention has dropped, the last of the order (era, xid) and
+ * the highest id; zeros where none has been.
+ */
+typedef struct KtDropped
+{
+	int32		era;
+	uint64		xid;
+	int64		id;
+} KtDropped;
+
+/* Inside kt_spi_begin() .. end(). */
+extern KtDropped kt_cursor_dropped(void);
+
+/* May there be any among them that the cursor has not seen? */
+extern bool kt_cursor_is_expired(const KtCursor *cursor, const KtDropped *dropped);
+
 /* The caller's transaction; 0 where it has no id yet. */
 extern uint64 kt_cursor_own_xid(void);
 

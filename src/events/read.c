@@ -3,9 +3,10 @@
  *		The event log for users: events_since() and what goes with it.
  *
  * A batch that is cut at max cannot be described by a snapshot, so its cursor
- * is from/to/id: the snapshot it started from, the one it reads up to, and the
- * last id given.  The next call goes on in the order of ids between the two;
- * when nothing is left, the cursor is "to".  To cut by transaction instead
+ * is from/to/after/last/dropped: the snapshot it started from, the one it reads
+ * up to, the last id given, the last to give, and what retention had dropped by
+ * then.  The next call goes on in the order of ids between the two; when nothing
+ * is left, the cursor is "to".  To cut by transaction instead
  * would break the order of an object's events.
  */
 #include "postgres.h"
@@ -14,6 +15,7 @@
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -80,6 +82,7 @@ typedef struct Batch
 	KtCursor	to;
 	int64		after;
 	int64		last;
+	int64		dropped;		/* the highest id among those dropped at its beginning */
 	bool		empty;
 } Batch;
 
@@ -92,42 +95,41 @@ refuse_cursor(const char *text)
 			 errhint("Use what events_since() or current_cursor() returned, or NULL for the oldest.")));
 }
 
-/* from/to/after/last; false where text is not of that form. */
+static bool
+parse_id(const char *text, int64 *id)
+{
+	char	   *end;
+
+	errno = 0;
+	*id = strtoi64(text, &end, 10);
+	return errno == 0 && *end == '\0' && end != text;
+}
+
+/* from/to/after/last/dropped; false where text is not of that form. */
 static bool
 parse_batch(char *text, Batch *batch)
 {
-	char	   *parts[4];
-	char	   *end;
+	char	   *parts[5];
 
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < lengthof(parts); i++)
 	{
 		parts[i] = text;
 		text = strchr(text, '/');
-		if ((text == NULL) != (i == 3))
+		if ((text == NULL) != (i == lengthof(parts) - 1))
 			return false;
 		if (text != NULL)
 			*text++ = '\0';
 	}
-	if (!kt_cursor_parse(parts[0], &batch->from) || !kt_cursor_parse(parts[1], &batch->to))
-		return false;
-	errno = 0;
-	batch->after = strtoi64(parts[2], &end, 10);
-	if (errno != 0 || *end != '\0' || end == parts[2])
-		return false;
-	batch->last = strtoi64(parts[3], &end, 10);
-	return errno == 0 && *end == '\0' && end != parts[3];
+	return kt_cursor_parse(parts[0], &batch->from) && kt_cursor_parse(parts[1], &batch->to) &&
+		parse_id(parts[2], &batch->after) && parse_id(parts[3], &batch->last) &&
+		parse_id(parts[4], &batch->dropped);
 }
 
 /* Error KT010 where events that the cursor has not seen have been dropped. */
 static void
-refuse_expired(const KtCursor *cursor)
+refuse_expired(const KtCursor *cursor, const KtDropped *dropped)
 {
-	static KtPlan plan = {"SELECT era, xid FROM kin_tr.events_dropped", ""};
-	bool		isnull;
-
-	if (kt_spi_read(&plan, NULL, NULL, 1) > 0 &&
-		!kt_cursor_saw(cursor, kt_column_int32(0, 1),
-					   U64FromFullTransactionId(DatumGetFullTransactionId(kt_column(0, 2, &isnull)))))
+	if (kt_cursor_is_expired(cursor, dropped))
 		ereport(ERROR,
 				(errcode(KT_ERRCODE_CURSOR_EXPIRED),
 				 errmsg("the cursor is older than the events that are kept"),
@@ -139,6 +141,8 @@ refuse_expired(const KtCursor *cursor)
 static void
 open_batch(char *text, Batch *batch)
 {
+	KtDropped	dropped = kt_cursor_dropped();
+
 	memset(batch, 0, sizeof(Batch));
 	if (text == NULL)
 		batch->from = kt_cursor_oldest();
@@ -146,13 +150,17 @@ open_batch(char *text, Batch *batch)
 	{
 		if (!parse_batch(pstrdup(text), batch))
 			refuse_cursor(text);
+		/* What had been given, or dropped before, is no loss. */
+		if (dropped.id > Max(batch->after, batch->dropped))
+			refuse_expired(&batch->from, &dropped);
 		batch->empty = batch->after >= batch->last;
 		return;
 	}
 	else if (!kt_cursor_parse(text, &batch->from))
 		refuse_cursor(text);
 	if (text != NULL)
-		refuse_expired(&batch->from);
+		refuse_expired(&batch->from, &dropped);
+	batch->dropped = dropped.id;
 	batch->to = kt_cursor_at_snapshot();
 	if (kt_cursor_ids(&batch->from, &batch->to, &batch->after, &batch->last))
 		batch->after--;
@@ -392,8 +400,8 @@ put_row(ReturnSetInfo *rsinfo, const Batch *batch, Row *row, Workspace *workspac
 	bool		nulls[12] = {false};
 	KtSid		sid = kt_sid_of_event(row->recorded_at, row->id);
 	char	   *cursor = final ? kt_cursor_print(&batch->to) :
-		psprintf("%s/%s/" INT64_FORMAT "/" INT64_FORMAT, kt_cursor_print(&batch->from),
-				 kt_cursor_print(&batch->to), row->id, batch->last);
+		psprintf("%s/%s/" INT64_FORMAT "/" INT64_FORMAT "/" INT64_FORMAT, kt_cursor_print(&batch->from),
+				 kt_cursor_print(&batch->to), row->id, batch->last, batch->dropped);
 
 	find_workspace(workspace, &row->workspace);
 	values[0] = kt_text_datum(cursor);
@@ -499,6 +507,8 @@ kin_tr_events_since(PG_FUNCTION_ARGS)
 				 errmsg("max must be from 1 to 100000, not %d", max),
 				 errhint("Leave it out for 1000; next_cursor leads on from any number.")));
 	fill_filter(fcinfo, &filter);
+	/* Dropping a partition heeds no snapshot: none may be dropped behind this one. */
+	LockRelationOid(kt_relation_oid("events"), AccessShareLock);
 	kt_spi_begin(&spi);
 	PushActiveSnapshot(GetLatestSnapshot());
 	open_batch(cursor, &batch);

@@ -13,19 +13,29 @@
 
 PG_FUNCTION_INFO_V1(kin_tr_at_home);
 
-bool
-kt_at_home(void)
+KtHome
+kt_home(void)
 {
 	static KtPlan plan = {"SELECT system_identifier, database_oid::bigint FROM kin_tr.home", ""};
-	bool		result;
+	KtHome		home;
 	KtSpi		spi;
 
 	kt_spi_begin(&spi);
-	result = kt_spi(&plan, NULL, NULL) == 0 ||
-		(kt_column_int64(0, 1) == (int64) GetSystemIdentifier() &&
-		 kt_column_int64(0, 2) == (int64) MyDatabaseId);
+	if (kt_spi(&plan, NULL, NULL) == 0)
+		home = KT_HOME_NONE;
+	else if (kt_column_int64(0, 1) == (int64) GetSystemIdentifier() &&
+			 kt_column_int64(0, 2) == (int64) MyDatabaseId)
+		home = KT_HOME_HERE;
+	else
+		home = KT_HOME_ELSEWHERE;
 	kt_spi_end(&spi);
-	return result;
+	return home;
+}
+
+bool
+kt_at_home(void)
+{
+	return kt_home() != KT_HOME_ELSEWHERE;
 }
 
 void

@@ -11,7 +11,16 @@
 
 #include "postgres.h"
 
-/* True also where no workspace exists yet, for then nothing can happen. */
+typedef enum KtHome
+{
+	KT_HOME_NONE,				/* not yet: the first workspace makes it */
+	KT_HOME_HERE,
+	KT_HOME_ELSEWHERE
+} KtHome;
+
+extern KtHome kt_home(void);
+
+/* True also where there is no home yet, for then nothing can happen. */
 extern bool kt_at_home(void);
 
 /* Error KT009 where it is not. */

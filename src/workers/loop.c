@@ -111,36 +111,44 @@ exit_without_extension(void)
 	schema = now;
 }
 
-/* The home is looked at every second only: it costs a query. */
-static bool
-is_away(void)
+/*
+ * At home it is looked at every second only, for it costs a query.  One line in
+ * the log says that it is elsewhere: the router's.
+ */
+static KtHome
+look_for_home(const KtLoop *loop)
 {
 	static TimestampTz looked_at = 0;
-	static bool at_home = true;
-	bool		was_at_home = at_home;
+	static KtHome home = KT_HOME_NONE;
+	KtHome		was = home;
 
-	if (at_home && GetCurrentTimestamp() - looked_at < USECS_PER_SEC)
-		return false;
-	at_home = kt_at_home();
+	if (home == KT_HOME_HERE && GetCurrentTimestamp() - looked_at < USECS_PER_SEC)
+		return home;
+	home = kt_home();
 	looked_at = GetCurrentTimestamp();
-	if (was_at_home && !at_home)
+	if (home == KT_HOME_ELSEWHERE && was != home && loop->kind == KT_WORKER_ROUTER)
 		ereport(LOG,
 				(errmsg("kin_tr: this database is a copy, so nothing acts in it"),
 				 errhint("If it shall take over, call kin_tr.resume_after_restore().")));
-	return !at_home;
+	return home;
 }
 
-/* Looks whether there is anything to do here, and whether it must pause. */
+/*
+ * May it act?  Not while there is no home either: there is nothing to do before
+ * the first workspace, and where a dump is being restored the rows are there
+ * before the home is known.
+ */
 static bool
-must_pause(void)
+may_act(const KtLoop *loop, bool *paused)
 {
-	bool		pause;
+	KtHome		home;
 
 	kt_loop_begin();
 	exit_without_extension();
-	pause = kt_clock_is_set() || is_away();
+	home = look_for_home(loop);
+	*paused = kt_clock_is_set() || home == KT_HOME_ELSEWHERE;
 	kt_loop_commit();
-	return pause;
+	return !*paused && home == KT_HOME_HERE;
 }
 
 static void
@@ -157,14 +165,14 @@ give_up_role(const KtLoop *loop)
 static long
 take_turn(const KtLoop *loop)
 {
-	bool		pause = must_pause();
+	bool		paused;
 	long		wait = PAUSED_INTERVAL;
 
-	if (pause)
+	if (!may_act(loop, &paused))
 		give_up_role(loop);
 	else if (holds_role || (holds_role = kt_lock_role_for_session(loop->role)))
 		wait = loop->turn();
-	kt_slots_report(pause);
+	kt_slots_report(paused);
 	return wait;
 }
 

@@ -177,8 +177,16 @@ KtCursor
 kt_cursor_at_snapshot(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	KtCursor	cursor = snapshot_cursor(kt_era_last());
+	bool		over;
+	int32		era = kt_era_last(&over);
+	KtCursor	cursor = snapshot_cursor(era);
 
+	/* Lowered below to what is visible, which is all. */
+	if (over)
+	{
+		cursor.xmax = PG_INT64_MAX;
+		cursor.nxip = 0;
+	}
 	cursor.mark_time = now;
 	cursor.mark_xmax = cursor.xmax;
 	/* What is running now may have begun to write long ago. */

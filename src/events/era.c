@@ -36,20 +36,24 @@ insert_era(void)
 	return kt_column_int32(0, 1);
 }
 
+static KtPlan last_era = {
+	"SELECT number, system_identifier, timeline FROM kin_tr.event_eras"
+	" ORDER BY number DESC LIMIT 1", ""
+};
+
+/* Is the era that last_era has read? */
+static bool
+is_of_this_system(void)
+{
+	return kt_column_int64(0, 2) == (int64) GetSystemIdentifier() &&
+		kt_column_int32(0, 3) == (int32) GetWALInsertionTimeLine();
+}
+
 /* The last era where it is this system's and timeline's, else 0. */
 static int32
 find_era(void)
 {
-	static KtPlan find = {
-		"SELECT number, system_identifier, timeline FROM kin_tr.event_eras"
-		" ORDER BY number DESC LIMIT 1", ""
-	};
-
-	if (kt_spi(&find, NULL, NULL) == 0 ||
-		kt_column_int64(0, 2) != (int64) GetSystemIdentifier() ||
-		kt_column_int32(0, 3) != (int32) GetWALInsertionTimeLine())
-		return 0;
-	return kt_column_int32(0, 1);
+	return kt_spi(&last_era, NULL, NULL) > 0 && is_of_this_system() ? kt_column_int32(0, 1) : 0;
 }
 
 int32
@@ -84,30 +88,30 @@ kt_era(void)
 }
 
 int32
-kt_era_last(void)
+kt_era_last(bool *over)
 {
-	static KtPlan last = {
-		"SELECT number FROM kin_tr.event_eras ORDER BY number DESC LIMIT 1", ""
-	};
 	KtSpi		spi;
-	int32		era;
+	int32		era = 0;
 
+	*over = false;
 	kt_spi_begin(&spi);
-	era = kt_spi_read(&last, NULL, NULL, 1) > 0 ? kt_column_int32(0, 1) : 0;
+	if (kt_spi_read(&last_era, NULL, NULL, 1) > 0)
+	{
+		era = kt_column_int32(0, 1);
+		/* A standby goes on with what its primary writes. */
+		*over = !RecoveryInProgress() && !is_of_this_system();
+	}
 	kt_spi_end(&spi);
 	return era;
 }
 
-/* _begin_era(): for resume_after_restore(). */
+/*
+ * _begin_era() -> integer: for resume_after_restore().  One that this system and
+ * timeline have already goes on: backends that know it would write in it behind
+ * the back of a newer one.
+ */
 Datum
 kin_tr_begin_era(PG_FUNCTION_ARGS)
 {
-	KtSpi		spi;
-	int32		era;
-
-	kt_spi_begin(&spi);
-	(void) kt_lock_role(KT_ROLE_ERA, true);
-	era = insert_era();
-	kt_spi_end(&spi);
-	PG_RETURN_INT32(era);
+	PG_RETURN_INT32(kt_era());
 }

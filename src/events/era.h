@@ -10,7 +10,11 @@
 /* The era to write in; begins one where system or timeline have changed. */
 extern int32 kt_era(void);
 
-/* The last era that has begun, for reading; 0 before the first event. */
-extern int32 kt_era_last(void);
+/*
+ * The last era that has begun, for reading; 0 before the first event.  *over:
+ * whoever writes next begins another, so that all events that there will be of
+ * this one are visible, and ids of now mean nothing in it.
+ */
+extern int32 kt_era_last(bool *over);
 
 #endif							/* KIN_TR_EVENTS_ERA_H */

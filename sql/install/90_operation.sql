@@ -203,6 +203,27 @@ CREATE FUNCTION kin_tr._partition_name(parent text, week date) RETURNS text
     SELECT parent || to_char(week, '"_"IYYY"w"IW')
 $$;
 
+-- From a day to another, with what the default partition has in keys and indexes.
+CREATE FUNCTION kin_tr._make_partition(parent text, name text, from_day date, to_day date) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
+BEGIN
+    EXECUTE format('CREATE TABLE kin_tr.%I (LIKE kin_tr.%I INCLUDING STORAGE INCLUDING COMPRESSION)', name, parent);
+    CASE parent
+        WHEN 'events' THEN
+            EXECUTE format('ALTER TABLE kin_tr.%I ADD PRIMARY KEY (id)', name);
+            EXECUTE format('CREATE INDEX ON kin_tr.%I (era, xid)', name);
+        WHEN 'task_history' THEN
+            EXECUTE format('ALTER TABLE kin_tr.%I ADD PRIMARY KEY (sid, workspace_sid)', name);
+            EXECUTE format('CREATE INDEX ON kin_tr.%I ((attributes ->> ''call_sid'')) WHERE attributes ? ''call_sid''', name);
+        ELSE
+            EXECUTE format('ALTER TABLE kin_tr.%I ADD PRIMARY KEY (sid, workspace_sid)', name);
+            EXECUTE format('CREATE INDEX ON kin_tr.%I (task_sid)', name);
+            EXECUTE format('CREATE INDEX ON kin_tr.%I (worker_sid, date_created)', name);
+    END CASE;
+    EXECUTE format('ALTER TABLE kin_tr.%I ATTACH PARTITION kin_tr.%I FOR VALUES FROM (%L) TO (%L)',
+                   parent, name, from_day::timestamp AT TIME ZONE 'UTC', to_day::timestamp AT TIME ZONE 'UTC');
+END $$;
+
 -- Makes the partitions of the next weeks, from the day after tomorrow on: one
 -- never has a row before it is there.  ATTACH and not PARTITION OF, which takes
 -- an ACCESS EXCLUSIVE lock on the parent; the default partition is locked for
@@ -228,21 +249,7 @@ BEGIN
             name := kin_tr._partition_name(parent, week);
             CONTINUE WHEN from_day >= week + 7 OR to_regclass('kin_tr.' || name) IS NOT NULL;
             BEGIN
-                EXECUTE format('CREATE TABLE kin_tr.%I (LIKE kin_tr.%I INCLUDING STORAGE INCLUDING COMPRESSION)', name, parent);
-                CASE parent
-                    WHEN 'events' THEN
-                        EXECUTE format('ALTER TABLE kin_tr.%I ADD PRIMARY KEY (id)', name);
-                        EXECUTE format('CREATE INDEX ON kin_tr.%I (era, xid)', name);
-                    WHEN 'task_history' THEN
-                        EXECUTE format('ALTER TABLE kin_tr.%I ADD PRIMARY KEY (sid, workspace_sid)', name);
-                        EXECUTE format('CREATE INDEX ON kin_tr.%I ((attributes ->> ''call_sid'')) WHERE attributes ? ''call_sid''', name);
-                    ELSE
-                        EXECUTE format('ALTER TABLE kin_tr.%I ADD PRIMARY KEY (sid, workspace_sid)', name);
-                        EXECUTE format('CREATE INDEX ON kin_tr.%I (task_sid)', name);
-                        EXECUTE format('CREATE INDEX ON kin_tr.%I (worker_sid, date_created)', name);
-                END CASE;
-                EXECUTE format('ALTER TABLE kin_tr.%I ATTACH PARTITION kin_tr.%I FOR VALUES FROM (%L) TO (%L)',
-                               parent, name, from_day::timestamp AT TIME ZONE 'UTC', (week + 7)::timestamp AT TIME ZONE 'UTC');
+                PERFORM kin_tr._make_partition(parent, name, from_day, week + 7);
                 made := made + 1;
             EXCEPTION WHEN lock_not_available THEN
                 RETURN made;
@@ -481,15 +488,23 @@ CREATE FUNCTION kin_tr.resume_after_restore(shift_deadlines boolean DEFAULT true
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_admin'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.resume_after_restore(boolean) IS
-'Lets this database, a copy of another, act: makes it the home, begins a new era of events, and returns what
-check() finds. shift_deadlines moves every deadline of live tasks and reservations on by the time since the last
-event, so that nothing times out for having been asleep; false leaves them as they are. Only for the owner.';
+'Lets this database, a copy of another, act: makes it the home, begins a new era of events where it is in another
+cluster, and returns what check() finds. shift_deadlines moves every deadline of live tasks and reservations on by
+the time since the original''s last event, so that nothing times out for having been asleep; the time for which a
+callback was asked stays. false leaves all as they are. Only for the owner.';
 
 CREATE FUNCTION kin_tr._resume_after_restore(shift_deadlines boolean)
     RETURNS TABLE (invariant text, object kin_tr.sid, detail text)
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 DECLARE
-    slept interval := kin_tr.now() - (SELECT e.event_date FROM kin_tr.events e ORDER BY e.id DESC LIMIT 1);
+    here constant bigint := (SELECT s.system_identifier FROM pg_control_system() s);
+    now constant timestamptz := kin_tr.now();
+    -- The last event of the original; in a copy within the cluster, of either.
+    fell_asleep constant timestamptz := coalesce(
+        (SELECT e.event_date FROM kin_tr.events e
+          WHERE e.era <= (SELECT max(n.number) FROM kin_tr.event_eras n WHERE n.system_identifier <> here)
+          ORDER BY e.id DESC LIMIT 1),
+        (SELECT e.event_date FROM kin_tr.events e ORDER BY e.id DESC LIMIT 1));
 BEGIN
     IF kin_tr._at_home() THEN
         RAISE EXCEPTION 'this database is at home already'
@@ -497,14 +512,20 @@ BEGIN
     END IF;
     DELETE FROM kin_tr.home;
     INSERT INTO kin_tr.home (system_identifier, database_oid)
-    SELECT s.system_identifier, d.oid FROM pg_control_system() s, pg_database d WHERE d.datname = current_database();
+    SELECT here, d.oid FROM pg_database d WHERE d.datname = current_database();
     PERFORM kin_tr._begin_era();
     DELETE FROM kin_tr.relay_state;
-    IF shift_deadlines AND slept > interval '0' THEN
+    IF shift_deadlines AND now > fell_asleep THEN
+        -- The time for which a callback was asked is no deadline; those of after it count from then.
         UPDATE kin_tr.tasks t
-           SET step_deadline = t.step_deadline + slept, expires_at = t.expires_at + slept, wake_at = t.wake_at + slept,
-               deadline_base = t.deadline_base + slept, finished_at = t.finished_at + slept;
-        UPDATE kin_tr.reservations r SET times_out_at = r.times_out_at + slept WHERE r.times_out_at IS NOT NULL;
+           SET step_deadline = t.step_deadline + s.slept, expires_at = t.expires_at + s.slept,
+               deadline_base = t.deadline_base + s.slept,
+               wake_at = CASE WHEN t.wake_at = t.not_before THEN t.wake_at ELSE t.wake_at + s.slept END
+          FROM (SELECT x.sid, greatest(now - greatest(fell_asleep, x.not_before), interval '0') AS slept
+                  FROM kin_tr.tasks x) s
+         WHERE s.sid = t.sid AND t.finished_at IS NULL AND t.date_created <= fell_asleep;
+        UPDATE kin_tr.reservations r SET times_out_at = r.times_out_at + (now - fell_asleep)
+         WHERE r.times_out_at IS NOT NULL AND r.is_open;
     END IF;
     PERFORM kin_tr._wake();
     RETURN QUERY SELECT * FROM kin_tr._check();

@@ -5,14 +5,12 @@
 use strict;
 use warnings FATAL => 'all';
 
-use IPC::Run qw(start);
 use JSON::PP;
-use PostgreSQL::Test::Utils;
 use Test::More;
 
 use KinTr::Cluster;
 
-use constant { WRITERS => 8, TRANSACTIONS => 120, ORDERS => 40, SEED => $ENV{SEED} // 1 };
+use constant { TRANSACTIONS => 120, SEED => $ENV{SEED} // 1 };
 
 my $node = start_node('cursor', preload => 0,
 	conf => "autovacuum = off\nwal_writer_delay = 10s\nmax_prepared_transactions = 5\n");
@@ -60,7 +58,7 @@ sub leave_open
 	return $session;
 }
 
-# The rows from a cursor on, and the cursor behind the last.
+# A page from a cursor on, and the cursor behind it.
 sub page
 {
 	my ($cursor, $max) = @_;
@@ -71,20 +69,7 @@ sub page
 }
 
 # All from a cursor on, in small pages.
-sub read_on
-{
-	my ($cursor) = @_;
-	my @all;
-
-	while (1)
-	{
-		($cursor, my @rows) = page($cursor, 1 + int rand 7);
-		return ($cursor, @all) if !@rows;
-		push @all, @rows;
-	}
-}
-
-sub ids { return join ' ', sort { $a <=> $b } map { ref $_ ? $_->{id} : $_ } @_; }
+sub read_on { return events_from($dbh, $_[0], 7); }
 
 # ------------------------------------------------------------------- crash
 
@@ -150,55 +135,24 @@ for my $name (sort keys %cursor)
 
 # -------------------------------------------------------------- late commits
 
-# An order's task is told of each change of the order, in the same transaction.
-$dbh->do('CREATE TABLE orders (number integer PRIMARY KEY, task text, changes integer NOT NULL DEFAULT 0)');
-$dbh->do('INSERT INTO orders SELECT n, kin_tr.create_task() FROM generate_series(1, ?) n', undef, ORDERS);
-$dbh->do(q{
-	CREATE FUNCTION change(integer) RETURNS bigint LANGUAGE sql AS $$
-		WITH changed AS (UPDATE orders SET changes = changes + 1 WHERE number = $1 RETURNING task, changes)
-		SELECT kin_tr.update_task(task, jsonb_build_object('change', changes)) FROM changed
-	$$});
-
-# Writers of which each stalls now and then before it commits, or rolls back.
-my $script = PostgreSQL::Test::Utils::tempdir() . '/writer.sql';
-
-PostgreSQL::Test::Utils::append_to_file($script, '
-\set order random(1, ' . ORDERS . ')
-\set late random(1, 4)
-\set stall random(0, 20000)
-\set give_up random(1, 6)
-BEGIN;
-SELECT change(:order);
-SELECT kin_tr.create_task();
-\if :late = 1
-\sleep :stall us
-\endif
-\if :give_up = 1
-ROLLBACK;
-\else
-COMMIT;
-\endif
-');
-
 my %before = map { $_ => 1 } column('SELECT id FROM kin_tr.events');
 my $cursor = value('SELECT kin_tr.current_cursor()');
 my @read;
 my $pages = 0;
-my ($out, $err) = ('', '');
-my $pgbench = start [ 'pgbench', '-n', '-c', WRITERS, '-t', TRANSACTIONS, '-f', $script,
-	"--random-seed=${\SEED}", '-h', $node->host, '-p', $node->port, 'postgres' ], '>', \$out, '2>', \$err;
+my $output = '';
+my $writers = start_late_writers($node, TRANSACTIONS, SEED, \$output);
 
 while (1)
 {
-	my $over = !$pgbench->pumpable;
+	my $over = !$writers->pumpable;
 
 	($cursor, my @rows) = page($cursor, 1 + int rand 9);
 	push @read, @rows;
 	$pages++;
 	last if $over && !@rows;
-	$pgbench->pump_nb if !$over;
+	$writers->pump_nb if !$over;
 }
-ok($pgbench->finish, 'writers that stall have written') or diag $err;
+ok($writers->finish, 'writers that stall have written') or diag $output;
 
 my @written = grep { !$before{$_} } column('SELECT id FROM kin_tr.events');
 my (%got, %last, %changes, %out_of_order);
@@ -208,7 +162,7 @@ for my $event (@read)
 {
 	my $of = $event->{resource_sid};
 
-	$out_of_order{$of} = 1 if defined $last{$of} && $last{$of} > $event->{id};
+	$out_of_order{$of} = 1 if $of =~ /^WT/ && ($last{$of} // 0) > $event->{id};
 	$last{$of} = $event->{id};
 	next if $event->{event_type} ne 'task.updated';
 	my $data = $json->decode($event->{event_data});
@@ -218,6 +172,7 @@ note scalar(@written), " events, read in $pages pages";
 is(scalar(grep { !$got{$_} } @written), 0, 'a reader beside them skips nothing');
 is(scalar(grep { $_ > 1 } values %got), 0, 'gets nothing twice');
 is(scalar keys %got, scalar @written, 'and nothing that was rolled back');
+is(join(' ', keys %out_of_order), '', 'and the events of a task in the order of their ids');
 is(join(' ', map { "$_->[0]: @{ $changes{ $_->[0] } // [] }" } @{ $dbh->selectall_arrayref('SELECT task FROM orders ORDER BY task') }),
 	join(' ', map { "$_->[0]: @{[ 1 .. $_->[1] ]}" } @{ $dbh->selectall_arrayref('SELECT task, changes FROM orders ORDER BY task') }),
 	'each order\'s changes come in their order');

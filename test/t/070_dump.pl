@@ -12,6 +12,7 @@ use Test::More;
 
 use KinTr::Cluster;
 
+srand 1;
 my $original = start_node('original', preload => 0);
 my $dbh = connect_to($original);
 
@@ -19,24 +20,7 @@ $dbh->do('SET client_min_messages = error');
 
 sub value { my ($db, $sql, @values) = @_; return scalar $db->selectrow_array($sql, undef, @values); }
 sub column { my ($db, $sql, @values) = @_; return @{ $db->selectcol_arrayref($sql, undef, @values) }; }
-sub ids { return join ' ', sort { $a <=> $b } map { ref $_ ? $_->{id} : $_ } @_; }
 sub events { return ids(column($_[0], 'SELECT id FROM kin_tr.events')); }
-
-# All from a cursor on, in pages, and the cursor behind.
-sub read_on
-{
-	my ($db, $cursor) = @_;
-	my @all;
-
-	while (1)
-	{
-		my @rows = @{ $db->selectall_arrayref('SELECT id, next_cursor FROM kin_tr.events_since(?, 50)', { Slice => {} }, $cursor) };
-
-		return ($cursor, @all) if !@rows;
-		$cursor = $rows[-1]{next_cursor};
-		push @all, @rows;
-	}
-}
 
 # Every table's rows, and its partitions, in a few characters.
 sub contents
@@ -106,7 +90,7 @@ cmp_ok(value($dbh, q{SELECT count(DISTINCT tableoid) FROM kin_tr.task_history}),
 cmp_ok(value($dbh, q{SELECT count(DISTINCT tableoid) FROM kin_tr.events}), '>=', 3, 'events are of several weeks');
 
 # What is alive: an offer, an assigned task, one that waits, a callback before its time.
-my ($middle, @first) = read_on($dbh, undef);
+my ($middle, @first) = events_from($dbh, undef, 100);
 my %task = map { $_ => value($dbh, 'SELECT kin_tr.create_task(jsonb_build_object(?::text, true), timeout => 7200)', $_) } qw(assigned offered waiting);
 $dbh->do(q{SELECT kin_tr.tick()});
 $dbh->do('SELECT kin_tr.accept_reservation(sid) FROM kin_tr.active_reservations() WHERE task_sid = ?', undef, $task{assigned});
@@ -178,7 +162,7 @@ sub expect_copy
 	is(value($db, 'SELECT assignment_status FROM kin_tr.get_task(?)', $done[0]), 'completed', "$database: history is read");
 	is(value($db, q{SELECT sid FROM kin_tr.get_task_by_call_sid('CA120')}), $done[-1], "$database: and found by its call");
 
-	my ($cursor, @rest) = read_on($db, $middle);
+	my ($cursor, @rest) = events_from($db, $middle, 100);
 
 	is(ids(@first, @rest), $known,
 		"$database: a cursor from before the dump gives the rest of its era");
@@ -228,7 +212,7 @@ sub expect_life
 		[ 'that had seen all', $end, split / /, $known ], [ 'that was taken in the copy', $cursor, split / /, $known ])
 	{
 		my ($which, $from, @seen) = @$_;
-		my (undef, @rest) = read_on($db, $from);
+		my (undef, @rest) = events_from($db, $from, 100);
 
 		is(ids(@seen, @rest), events($db), "$database: a cursor $which skips nothing and doubles nothing");
 	}

@@ -7,10 +7,12 @@ use warnings FATAL => 'all';
 
 use DBI;
 use Exporter qw(import);
+use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 
-our @EXPORT = qw(start_node connect_to query_until worker_pid wait_for_worker sqlstate_of is_sound);
+our @EXPORT = qw(start_node connect_to query_until worker_pid wait_for_worker sqlstate_of is_sound
+	ids events_from start_late_writers);
 
 # A running server. Options: preload (default 1), conf (lines for
 # postgresql.conf), extension (default 1: in the database postgres), and what
@@ -81,6 +83,64 @@ sub sqlstate_of
 	my ($dbh, $sql, @values) = @_;
 
 	return eval { $dbh->do($sql, undef, @values); '00000' } // $dbh->state;
+}
+
+# Ids of events, or rows that have one, in order: to compare and to be read.
+sub ids { return join ' ', sort { $a <=> $b } map { ref $_ ? $_->{id} : $_ } @_; }
+
+# All events from a cursor on, read in pages of at most so many, and the cursor
+# behind them.
+sub events_from
+{
+	my ($dbh, $cursor, $max) = @_;
+	my @all;
+
+	while (1)
+	{
+		my @page = @{ $dbh->selectall_arrayref(
+			'SELECT next_cursor, id, event_type, resource_sid, event_data FROM kin_tr.events_since(?, ?)',
+			{ Slice => {} }, $cursor, 1 + int rand $max) };
+
+		return ($cursor, @all) if !@page;
+		$cursor = $page[-1]{next_cursor};
+		push @all, @page;
+	}
+}
+
+# Writers, of which each stalls now and then before it commits, or rolls back: a
+# pgbench of eight clients, as IPC::Run has it.  Each transaction changes one of
+# 40 rows of the table "orders", tells the order's task of it, and makes a task.
+sub start_late_writers
+{
+	my ($node, $transactions, $seed, $output) = @_;
+	my $script = PostgreSQL::Test::Utils::tempdir() . '/writer.sql';
+
+	$node->safe_psql('postgres', q{
+		CREATE TABLE orders (number integer PRIMARY KEY, task text, changes integer NOT NULL DEFAULT 0);
+		INSERT INTO orders SELECT n, kin_tr.create_task() FROM generate_series(1, 40) n;
+		CREATE FUNCTION change(integer) RETURNS bigint LANGUAGE sql AS $$
+			WITH changed AS (UPDATE orders SET changes = changes + 1 WHERE number = $1 RETURNING task, changes)
+			SELECT kin_tr.update_task(task, jsonb_build_object('change', changes)) FROM changed
+		$$});
+	PostgreSQL::Test::Utils::append_to_file($script, '
+\set order random(1, 40)
+\set late random(1, 4)
+\set stall random(0, 20000)
+\set give_up random(1, 6)
+BEGIN;
+SELECT change(:order);
+SELECT kin_tr.create_task();
+\if :late = 1
+\sleep :stall us
+\endif
+\if :give_up = 1
+ROLLBACK;
+\else
+COMMIT;
+\endif
+');
+	return IPC::Run::start([ 'pgbench', '-n', '-c', 8, '-t', $transactions, '-f', $script, "--random-seed=$seed",
+		'-h', $node->host, '-p', $node->port, 'postgres' ], '>', $output, '2>&1');
 }
 
 # Nothing is broken, nobody idle fits a waiting task, and none ever did whom the

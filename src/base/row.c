@@ -18,6 +18,7 @@
 #include "access/xact.h"
 #include "catalog/index.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "nodes/execnodes.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -186,6 +187,7 @@ kt_row_insert(Relation relation, TupleTableSlot **slots, int nslots)
 {
 	Table	   *table = find_table(relation);
 
+	PreventCommandIfReadOnly("INSERT");
 	table_multi_insert(relation, slots, nslots, GetCurrentCommandId(true), 0, NULL);
 	for (int i = 0; i < table->nindexes; i++)
 		fill_index(table, &table->indexes[i], relation, slots, nslots);
@@ -200,6 +202,7 @@ kt_row_update(Relation relation, HeapTuple *tuple, Datum *values, bool *isnull)
 	KtUpdateIndexes indexes;
 	ItemPointerData tid = (*tuple)->t_self;
 
+	PreventCommandIfReadOnly("UPDATE");
 	ExecForceStoreHeapTuple(heap_form_tuple(RelationGetDescr(relation), values, isnull), slot, true);
 	simple_table_tuple_update(relation, &tid, slot, InvalidSnapshot, &indexes);
 	if (KT_UPDATES_INDEXES(indexes))
@@ -220,6 +223,7 @@ lock_row(Relation relation, TupleTableSlot *slot, Snapshot snapshot, KtRowLock l
 	ItemPointerData tid = slot->tts_tid;
 	TM_Result	result;
 
+	PreventCommandIfReadOnly("SELECT FOR UPDATE");
 	result = table_tuple_lock(relation, &tid, snapshot, slot, GetCurrentCommandId(false),
 							  lock == KT_ROW_TRY_SHARE ? LockTupleShare : LockTupleNoKeyExclusive,
 							  lock == KT_ROW_LOCK ? LockWaitBlock : LockWaitSkip,

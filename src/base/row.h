@@ -3,7 +3,8 @@
  *		Rows without an executor: by the primary key, inserted, updated.
  *
  * For the few tables that every task goes through.  What an executor would see
- * to is the caller's: no triggers, rules, defaults, checks or partitions.
+ * to is the caller's: no triggers, rules, defaults, checks or partitions.  A
+ * read-only transaction, as all are on a standby, is refused here.
  * Tables are opened with ROW EXCLUSIVE by kt_row_table() and closed with
  * table_close(table, NoLock).
  */

@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "commands/async.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -215,6 +216,7 @@ kin_tr_ring(PG_FUNCTION_ARGS)
 	int			events;
 	int			rung;
 
+	PreventCommandIfReadOnly("ring()");
 	kt_require_home();
 	/* While the clock is set the relay gives its lock up, though it may be just about to. */
 	if (!kt_lock_role(KT_ROLE_RELAY, kt_clock_is_set()))

@@ -381,8 +381,10 @@ BEGIN
         CASE WHEN preloaded THEN 'shared_preload_libraries has kin_tr'
              ELSE 'not in shared_preload_libraries: call tick(), ring() and maintain() yourself' END;
     RETURN QUERY SELECT w.worker,
-        CASE WHEN w.pid IS NULL THEN 'missing' WHEN w.paused THEN 'paused' ELSE 'ok' END,
-        CASE WHEN w.pid IS NULL THEN 'not running'
+        CASE WHEN pg_is_in_recovery() THEN 'paused' WHEN w.pid IS NULL THEN 'missing'
+             WHEN w.paused THEN 'paused' ELSE 'ok' END,
+        CASE WHEN pg_is_in_recovery() THEN 'a standby: starts when its promotion has finished'
+             WHEN w.pid IS NULL THEN 'not running'
              ELSE format('pid %s, since %s, last turn %s ms ago', w.pid, date_trunc('second', w.started_at),
                          round(extract(epoch FROM clock_timestamp() - w.last_turn) * 1000)) END
       FROM kin_tr._worker_states() w WHERE preloaded;

@@ -301,11 +301,20 @@ kt_task_store_unseen(KtTask *task)
 }
 
 void
+kt_task_raise_version(KtTask *task)
+{
+	if (!task->version_raised)
+		task->version++;
+	task->version_raised = true;
+}
+
+void
 kt_task_store(KtTask *task, TimestampTz now)
 {
-	task->version++;
+	kt_task_raise_version(task);
 	task->date_updated = now;
 	kt_task_store_unseen(task);
+	task->version_raised = false;
 }
 
 void
@@ -479,6 +488,7 @@ leave_steps(KtConfig *config, KtTask *task, TimestampTz now)
 	while (task->step_deadline <= now)
 	{
 		CHECK_FOR_INTERRUPTS();
+		kt_task_raise_version(task);
 		kt_task_event(config, task, "task-queue.timeout", now);
 		if (!kt_place_next(config, task, KT_LEAVE_TIMEOUT, now))
 		{
@@ -492,6 +502,7 @@ leave_steps(KtConfig *config, KtTask *task, TimestampTz now)
 KtDue
 kt_task_skip_step(KtConfig *config, KtTask *task, TimestampTz now)
 {
+	kt_task_raise_version(task);
 	if (!kt_place_next(config, task, KT_LEAVE_SKIP, now))
 	{
 		cancel_at_end(config, task, KT_LEAVE_SKIP, now);

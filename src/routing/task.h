@@ -39,6 +39,7 @@ typedef struct KtTask
 	KtSid		sid;
 	KtSid		workspace;
 	int64		version;
+	bool		version_raised; /* for the change that is to be stored */
 	KtTaskStatus status;
 	Jsonb	   *attributes;
 	bool		attributes_changed; /* kt_task_store() writes them only then */
@@ -85,6 +86,9 @@ extern void kt_task_store(KtTask *task, TimestampTz now);
 
 /* The same for what no user sees change: when it is woken, what was tried. */
 extern void kt_task_store_unseen(KtTask *task);
+
+/* Raises the version ahead of kt_task_store(), for events that are told before it. */
+extern void kt_task_raise_version(KtTask *task);
 extern void kt_task_delete(KtTask *task, TimestampTz now);
 
 /*

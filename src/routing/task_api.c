@@ -426,14 +426,13 @@ static void
 add_updated_event(KtConfig *config, KtTask *task, bool with_attributes, TimestampTz now)
 {
 	KtEvent		event = kt_task_event_base(task, "task.updated", now);
-	KtTask		updated = *task;
 	KtData		data;
 
 	/* The row is stored after this, for it says which event has its attributes. */
-	updated.version++;
+	kt_task_raise_version(task);
 	event.id = kt_event_id();
 	kt_data_begin(&data);
-	kt_task_data(config, &updated, &data, now);
+	kt_task_data(config, task, &data, now);
 	if (with_attributes)
 	{
 		task->document = event.id;
@@ -583,6 +582,7 @@ kin_tr_evaluate_task_again(PG_FUNCTION_ARGS)
 		task->deadline_base = task->not_before == KT_NEVER ? task->date_created :
 			Max(task->date_created, task->not_before);
 		task->step_deadline = KT_NEVER;
+		kt_task_raise_version(task);
 		if (kt_place(config, task, now, true))
 			kt_task_store(task, now);
 		else

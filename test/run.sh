@@ -94,7 +94,7 @@ tap() {
     ls test/t/*.pl >/dev/null 2>&1 || return 0
     # shellcheck disable=SC2086
     step tap env PG_REGRESS="$LIB/pgxs/src/test/regress/pg_regress" TESTDATADIR="$work/tap" TESTLOGDIR="$work/tap_log" \
-        prove -v -I "$LIB/pgxs/src/test/perl" -I test/perl ${PROVE_ARGS:-} ${TAP_FILES:-test/t/010_model.pl}
+        prove -v -I "$LIB/pgxs/src/test/perl" -I test/perl ${PROVE_ARGS:-} ${TAP_FILES:-test/t/*.pl}
 }
 
 fuzz() {

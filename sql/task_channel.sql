@@ -18,7 +18,7 @@ SELECT kin_tr.set_clock('2026-01-05 09:30Z');
 SELECT kin_tr.update_task_channel(:'mail', 'Mail', true);
 SELECT friendly_name, unique_name, channel_optimized_routing, date_updated, version FROM kin_tr.get_task_channel(:'mail');
 SELECT kin_tr.update_task_channel('e_mail$1', if_version => 1);
-CALL test.refused($$SELECT kin_tr.update_task_channel('e_mail$1', 'x', if_version => 1)$$);
+CALL test.refused($$SELECT kin_tr.update_task_channel('e_mail$1', 'x', if_version => 0)$$);
 
 -- refused; the unique name stands in expressions
 CALL test.refused($$SELECT kin_tr.create_task_channel('x', 'e_mail$1')$$);
@@ -44,7 +44,7 @@ SELECT kin_tr.complete_task(test.task('m'));
 SELECT test.task('m') AS m \gset
 CALL test.refused($$SELECT kin_tr.delete_task_channel('e_mail$1', if_version => 0)$$);
 -- its finished tasks move to history, which keeps its name
-SELECT kin_tr.delete_task_channel('e_mail$1', if_version => 2);
+SELECT kin_tr.delete_task_channel('e_mail$1', if_version => 1);
 SELECT task_channel_unique_name, in_history, assignment_status FROM kin_tr.get_task(:'m');
 SELECT string_agg(task_channel_unique_name, ',') FROM kin_tr.worker_status('Alice');
 

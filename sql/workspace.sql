@@ -54,8 +54,8 @@ SELECT kin_tr.update_workspace(:'ws', friendly_name => 'renamed', default_activi
                                event_callback_url => 'http://x', events_filter => 'task.created', prioritize_queue_order => 'LIFO');
 SELECT friendly_name, default_activity_name, timeout_activity_name, event_callback_url, events_filter, prioritize_queue_order,
        date_created, date_updated, version FROM kin_tr.get_workspace(:'ws');
-SELECT kin_tr.update_workspace('renamed', 'workspace', if_version => 2);
-CALL test.refused($$SELECT kin_tr.update_workspace('workspace', 'again', if_version => 2)$$);
+SELECT kin_tr.update_workspace('renamed', 'workspace', if_version => 1);
+CALL test.refused($$SELECT kin_tr.update_workspace('workspace', 'again', if_version => 1)$$);
 CALL test.refused($$SELECT kin_tr.update_workspace('workspace', 'fifo')$$);
 CALL test.refused($$SELECT kin_tr.update_workspace('renamed', 'x')$$);
 CALL test.refused($$SELECT kin_tr.update_workspace('workspace', '')$$);

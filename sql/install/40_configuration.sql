@@ -196,7 +196,7 @@ CREATE FUNCTION kin_tr._update_workspace(workspace kin_tr.sid, friendly_name tex
 #variable_conflict use_variable
 DECLARE
     old kin_tr.workspaces;
-    result bigint;
+    new kin_tr.workspaces;
 BEGIN
     SELECT * INTO STRICT old FROM kin_tr.workspaces w WHERE w.sid = workspace FOR NO KEY UPDATE;
     PERFORM kin_tr._check_version('workspace', workspace, old.version, if_version);
@@ -208,18 +208,25 @@ BEGIN
             PERFORM kin_tr._refuse_taken('workspace', friendly_name);
         END IF;
     END IF;
+    new := old;
+    new.friendly_name := coalesce(friendly_name, old.friendly_name);
+    new.default_activity_sid := coalesce(kin_tr._hold_activity(default_activity, workspace), old.default_activity_sid);
+    new.timeout_activity_sid := coalesce(kin_tr._hold_activity(timeout_activity, workspace), old.timeout_activity_sid);
+    new.event_callback_url := coalesce(event_callback_url, old.event_callback_url);
+    new.events_filter := coalesce(events_filter, old.events_filter);
+    new.prioritize_queue_order := coalesce(prioritize_queue_order, old.prioritize_queue_order);
+    IF new IS NOT DISTINCT FROM old THEN
+        RETURN old.version;
+    END IF;
     UPDATE kin_tr.workspaces w
-       SET friendly_name = coalesce(friendly_name, w.friendly_name),
-           default_activity_sid = coalesce(kin_tr._hold_activity(default_activity, workspace), w.default_activity_sid),
-           timeout_activity_sid = coalesce(kin_tr._hold_activity(timeout_activity, workspace), w.timeout_activity_sid),
-           event_callback_url = coalesce(event_callback_url, w.event_callback_url),
-           events_filter = coalesce(events_filter, w.events_filter),
-           prioritize_queue_order = coalesce(prioritize_queue_order, w.prioritize_queue_order),
+       SET friendly_name = new.friendly_name, default_activity_sid = new.default_activity_sid,
+           timeout_activity_sid = new.timeout_activity_sid, event_callback_url = new.event_callback_url,
+           events_filter = new.events_filter, prioritize_queue_order = new.prioritize_queue_order,
            date_updated = kin_tr.now(), version = w.version + 1
-     WHERE w.sid = workspace RETURNING w.version INTO result;
+     WHERE w.sid = workspace;
     PERFORM kin_tr._event('workspace.updated', workspace, workspace,
-                          jsonb_build_object('workspace_name', coalesce(friendly_name, old.friendly_name)));
-    RETURN result;
+                          jsonb_build_object('workspace_name', new.friendly_name));
+    RETURN old.version + 1;
 END $$;
 
 CREATE FUNCTION kin_tr._delete_workspace(workspace kin_tr.sid, if_version bigint) RETURNS void
@@ -292,7 +299,10 @@ BEGIN
             PERFORM kin_tr._refuse_taken('activity', friendly_name);
         END IF;
     END IF;
-    UPDATE kin_tr.activities a SET friendly_name = coalesce(friendly_name, a.friendly_name),
+    IF coalesce(friendly_name, this.friendly_name) = this.friendly_name THEN
+        RETURN this.version;
+    END IF;
+    UPDATE kin_tr.activities a SET friendly_name = friendly_name,
            date_updated = kin_tr.now(), version = a.version + 1
      WHERE a.sid = this.sid RETURNING * INTO this;
     PERFORM kin_tr._activity_event('activity.updated', this);
@@ -383,8 +393,13 @@ BEGIN
     IF friendly_name IS NOT NULL THEN
         PERFORM kin_tr._check_name('friendly_name', friendly_name);
     END IF;
-    UPDATE kin_tr.task_channels c SET friendly_name = coalesce(friendly_name, c.friendly_name),
-           channel_optimized_routing = coalesce(channel_optimized_routing, c.channel_optimized_routing),
+    friendly_name := coalesce(friendly_name, this.friendly_name);
+    channel_optimized_routing := coalesce(channel_optimized_routing, this.channel_optimized_routing);
+    IF (friendly_name, channel_optimized_routing) = (this.friendly_name, this.channel_optimized_routing) THEN
+        RETURN this.version;
+    END IF;
+    UPDATE kin_tr.task_channels c SET friendly_name = friendly_name,
+           channel_optimized_routing = channel_optimized_routing,
            date_updated = kin_tr.now(), version = c.version + 1
      WHERE c.sid = this.sid RETURNING * INTO this;
     PERFORM kin_tr._task_channel_event('task-channel.updated', this);
@@ -478,13 +493,21 @@ BEGIN
         PERFORM kin_tr._lock_for_delete(w.sid) FROM kin_tr.workflows w WHERE w.workspace_sid = workspace;
         PERFORM kin_tr._lock_for_delete(old.sid);
     END IF;
+    this := old;
+    this.friendly_name := coalesce(friendly_name, old.friendly_name);
+    this.target_workers := coalesce(target_workers, old.target_workers);
+    this.max_reserved_workers := coalesce(max_reserved_workers, old.max_reserved_workers);
+    this.task_order := coalesce(task_order, old.task_order);
+    this.reservation_activity_sid := coalesce(kin_tr._resolve_if('WA', reservation_activity, workspace), old.reservation_activity_sid);
+    this.assignment_activity_sid := coalesce(kin_tr._resolve_if('WA', assignment_activity, workspace), old.assignment_activity_sid);
+    IF this IS NOT DISTINCT FROM old THEN
+        RETURN old.version;
+    END IF;
     UPDATE kin_tr.task_queues q
-       SET friendly_name = coalesce(friendly_name, q.friendly_name),
-           target_workers = coalesce(target_workers, q.target_workers),
-           max_reserved_workers = coalesce(max_reserved_workers, q.max_reserved_workers),
-           task_order = coalesce(task_order, q.task_order),
-           reservation_activity_sid = coalesce(kin_tr._resolve_if('WA', reservation_activity, workspace), q.reservation_activity_sid),
-           assignment_activity_sid = coalesce(kin_tr._resolve_if('WA', assignment_activity, workspace), q.assignment_activity_sid),
+       SET friendly_name = this.friendly_name, target_workers = this.target_workers,
+           max_reserved_workers = this.max_reserved_workers, task_order = this.task_order,
+           reservation_activity_sid = this.reservation_activity_sid,
+           assignment_activity_sid = this.assignment_activity_sid,
            date_updated = kin_tr.now(), version = q.version + 1
      WHERE q.sid = old.sid RETURNING * INTO this;
     IF this.task_order <> old.task_order THEN
@@ -612,38 +635,44 @@ CREATE FUNCTION kin_tr._update_workflow(workflow text, friendly_name text, confi
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
+    old kin_tr.workflows;
     this kin_tr.workflows;
     task kin_tr.sid;
 BEGIN
-    SELECT * INTO STRICT this FROM kin_tr.workflows w
+    SELECT * INTO STRICT old FROM kin_tr.workflows w
      WHERE w.sid = kin_tr._resolve('WW', workflow, workspace) FOR NO KEY UPDATE;
-    PERFORM kin_tr._check_version('workflow', this.sid, this.version, if_version);
+    PERFORM kin_tr._check_version('workflow', old.sid, old.version, if_version);
     PERFORM kin_tr._check_range('task_reservation_timeout', task_reservation_timeout, 1, 86400);
     PERFORM kin_tr._check_range('default_priority', default_priority, 0, 2147483647);
-    IF friendly_name <> this.friendly_name THEN
+    IF friendly_name <> old.friendly_name THEN
         PERFORM kin_tr._check_name('friendly_name', friendly_name);
         IF EXISTS (SELECT FROM kin_tr.workflows w WHERE w.workspace_sid = workspace AND w.friendly_name = friendly_name) THEN
             PERFORM kin_tr._refuse_taken('workflow', friendly_name);
         END IF;
     END IF;
-    configuration := kin_tr._normalize_workflow(configuration, workspace);
-    IF configuration <> this.configuration THEN
-        this.current_version := this.current_version + 1;
+    this := old;
+    this.friendly_name := coalesce(friendly_name, old.friendly_name);
+    this.configuration := coalesce(kin_tr._normalize_workflow(configuration, workspace), old.configuration);
+    this.task_reservation_timeout := coalesce(task_reservation_timeout, old.task_reservation_timeout);
+    this.assignment_callback_url := coalesce(assignment_callback_url, old.assignment_callback_url);
+    this.fallback_assignment_callback_url := coalesce(fallback_assignment_callback_url, old.fallback_assignment_callback_url);
+    this.default_priority := coalesce(default_priority, old.default_priority);
+    IF this.configuration <> old.configuration THEN
+        this.current_version := old.current_version + 1;
         INSERT INTO kin_tr.workflow_versions
-        VALUES (this.sid, workspace, this.current_version, configuration, kin_tr.now());
-        PERFORM kin_tr._forget_versions(this.sid, this.current_version);
+        VALUES (old.sid, workspace, this.current_version, this.configuration, kin_tr.now());
+        PERFORM kin_tr._forget_versions(old.sid, this.current_version);
     END IF;
-    UPDATE kin_tr.workflows w
-       SET friendly_name = coalesce(friendly_name, w.friendly_name),
-           configuration = coalesce(configuration, w.configuration),
-           current_version = this.current_version,
-           task_reservation_timeout = coalesce(task_reservation_timeout, w.task_reservation_timeout),
-           assignment_callback_url = coalesce(assignment_callback_url, w.assignment_callback_url),
-           fallback_assignment_callback_url = coalesce(fallback_assignment_callback_url, w.fallback_assignment_callback_url),
-           default_priority = coalesce(default_priority, w.default_priority),
-           date_updated = kin_tr.now(), version = w.version + 1
-     WHERE w.sid = this.sid RETURNING * INTO this;
-    PERFORM kin_tr._workflow_event('workflow.updated', this);
+    IF this IS DISTINCT FROM old THEN
+        UPDATE kin_tr.workflows w
+           SET friendly_name = this.friendly_name, configuration = this.configuration,
+               current_version = this.current_version, task_reservation_timeout = this.task_reservation_timeout,
+               assignment_callback_url = this.assignment_callback_url,
+               fallback_assignment_callback_url = this.fallback_assignment_callback_url,
+               default_priority = this.default_priority, date_updated = kin_tr.now(), version = w.version + 1
+         WHERE w.sid = old.sid RETURNING * INTO this;
+        PERFORM kin_tr._workflow_event('workflow.updated', this);
+    END IF;
     IF re_evaluate_tasks THEN
         FOR task IN SELECT t.sid FROM kin_tr.tasks t
                      WHERE t.workflow_sid = this.sid AND t.assignment_status = 'pending' ORDER BY t.sid LOOP

@@ -40,6 +40,15 @@
 #define pg_noreturn __attribute__((noreturn))
 #endif
 
+/* PG 16 has one function for all kinds of objects; callers include the catalog's header. */
+#if PG_VERSION_NUM >= 160000
+#define KT_OWNS_DATABASE(database, role) object_ownercheck(DatabaseRelationId, database, role)
+#define KT_OWNS_EXTENSION(extension, role) object_ownercheck(ExtensionRelationId, extension, role)
+#else
+#define KT_OWNS_DATABASE(database, role) pg_database_ownercheck(database, role)
+#define KT_OWNS_EXTENSION(extension, role) pg_extension_ownercheck(extension, role)
+#endif
+
 /* PG 16 tells which indexes an update needs; before, whether any. */
 #if PG_VERSION_NUM >= 160000
 #define KtUpdateIndexes TU_UpdateIndexes

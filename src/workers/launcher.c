@@ -60,15 +60,14 @@ typedef struct Employee
 	bool		wanted;
 } Employee;
 
-typedef struct DatabaseSeen
+typedef struct Scouted
 {
-	Oid			oid;
-	bool		scouted;		/* since the last look at all */
-} DatabaseSeen;
+	Oid			oid;			/* hash key: one that a scout has been sent to */
+	TimestampTz at;
+} Scouted;
 
 static HTAB *employees = NULL;
 static HTAB *scouted = NULL;
-static TimestampTz scouts_sent_at = 0;
 
 extern PGDLLEXPORT void kin_tr_launcher_main(Datum arg);
 extern PGDLLEXPORT void kin_tr_worker_main(Datum arg);
@@ -158,20 +157,63 @@ start(Employee *worker)
 			 worker->key.database);
 	memcpy(bgw.bgw_extra, &worker->key.kind, sizeof(worker->key.kind));
 	worker->started_at = GetCurrentTimestamp();
-	return RegisterDynamicBackgroundWorker(&bgw, &worker->handle);
+	if (!RegisterDynamicBackgroundWorker(&bgw, &worker->handle))
+		return false;
+	if (worker->key.kind == KT_WORKER_SCOUT)
+	{
+		Scouted    *entry = hash_search(scouted, &worker->key.database, HASH_ENTER, NULL);
+
+		entry->at = worker->started_at;
+	}
+	return true;
+}
+
+/*
+ * Ends what an earlier launcher has started: without its handle nobody could
+ * end it when its database is held.  Its own end wakes this launcher, which
+ * then starts another.
+ */
+static void
+end_strangers(const Oid *databases, int n)
+{
+	for (int i = 0; i < n; i++)
+		for (int kind = KT_WORKER_ROUTER; kind <= KT_WORKER_RELAY; kind++)
+		{
+			pid_t		pid = kt_slots_state(databases[i], kind).pid;
+
+			if (pid != 0 && employee(databases[i], kind)->handle == NULL)
+				kill(pid, SIGTERM);
+		}
+}
+
+/* Their places in shared memory are free for others. */
+static void
+forget_dropped_databases(const Oid *databases, int n, const List *existing)
+{
+	for (int i = 0; i < n; i++)
+		if (!list_member_oid(existing, databases[i]))
+			kt_slots_set_extension(databases[i], false);
+}
+
+/* Not yet, or not for long. */
+static bool
+is_to_be_scouted(Oid database)
+{
+	Scouted    *found = hash_search(scouted, &database, HASH_FIND, NULL);
+
+	return found == NULL || GetCurrentTimestamp() - found->at > kt_launcher_interval * USECS_PER_SEC;
 }
 
 /* What should run, from what databases there are and what scouts have told. */
 static void
-decide(List *databases)
+decide(void)
 {
 	HASH_SEQ_STATUS scan;
 	Employee   *worker;
 	ListCell   *cell;
 	Oid			with_extension[KT_MAX_DATABASES];
 	int			n = kt_slots_databases(with_extension, KT_MAX_DATABASES);
-	bool		send_scouts = GetCurrentTimestamp() - scouts_sent_at >
-		kt_launcher_interval * USECS_PER_SEC;
+	List	   *databases = list_databases();
 
 	/* A scout on its way is let finish, and then not wanted any more. */
 	hash_seq_init(&scan, employees);
@@ -180,15 +222,15 @@ decide(List *databases)
 		note_end(worker);
 		worker->wanted = worker->key.kind == KT_WORKER_SCOUT && worker->handle != NULL;
 	}
+	end_strangers(with_extension, n);
+	forget_dropped_databases(with_extension, n, databases);
 	foreach(cell, databases)
 	{
 		Oid			oid = lfirst_oid(cell);
 		bool		has_extension = false;
-		bool		seen;
 
 		for (int i = 0; i < n; i++)
 			has_extension = has_extension || with_extension[i] == oid;
-		hash_search(scouted, &oid, HASH_ENTER, &seen);
 		if (!kt_background_workers || kt_slots_is_held(oid))
 			continue;
 		if (has_extension)
@@ -196,11 +238,9 @@ decide(List *databases)
 			employee(oid, KT_WORKER_ROUTER)->wanted = true;
 			employee(oid, KT_WORKER_RELAY)->wanted = true;
 		}
-		else if (send_scouts || !seen)
+		else if (is_to_be_scouted(oid))
 			employee(oid, KT_WORKER_SCOUT)->wanted = true;
 	}
-	if (send_scouts)
-		scouts_sent_at = GetCurrentTimestamp();
 }
 
 /* Makes it so.  Returns in how many ms there is more to do. */
@@ -223,6 +263,8 @@ carry_out(void)
 		{
 			if (worker->not_before > now)
 				wait = Min(wait, (worker->not_before - now) / 1000 + 1);
+			else if (kt_slots_state(worker->key.database, worker->key.kind).pid != 0)
+				continue;		/* a stranger that is about to end */
 			else if (!start(worker))
 				missing++;
 		}
@@ -242,7 +284,7 @@ void
 kin_tr_launcher_main(Datum arg)
 {
 	HASHCTL		control = {.keysize = sizeof(((Employee *) 0)->key), .entrysize = sizeof(Employee)};
-	HASHCTL		seen = {.keysize = sizeof(Oid), .entrysize = sizeof(DatabaseSeen)};
+	HASHCTL		seen = {.keysize = sizeof(Oid), .entrysize = sizeof(Scouted)};
 	MemoryContext scratch;
 
 	kt_slots_enter_launcher();
@@ -266,7 +308,7 @@ kin_tr_launcher_main(Datum arg)
 		}
 		MemoryContextSwitchTo(scratch);
 		MemoryContextReset(scratch);
-		decide(list_databases());
+		decide();
 		MemoryContextSwitchTo(TopMemoryContext);
 		wait = carry_out();
 		pgstat_report_activity(STATE_IDLE, NULL);

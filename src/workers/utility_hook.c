@@ -5,19 +5,24 @@
  *
  * A connected worker makes DROP DATABASE, RENAME, SET TABLESPACE and CREATE
  * DATABASE ... TEMPLATE of its database fail, and may deadlock with DROP
- * EXTENSION.  For the length of such a command its database is held: the
- * launcher ends the workers there and starts none.
+ * EXTENSION.  From such a command to the end of its transaction the database is
+ * held: the launcher ends the workers there and starts none.  A command that
+ * its caller may not give holds nothing, or anybody could stop the workers.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_extension.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
+#include "commands/extension.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "pgstat.h"
 #include "storage/latch.h"
 #include "tcop/utility.h"
+#include "utils/acl.h"
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
@@ -28,7 +33,9 @@
 #define PATIENCE (10 * USECS_PER_SEC)
 
 static ProcessUtility_hook_type previous_hook = NULL;
-static bool created_extension = false;
+static bool holding = false;
+static bool extension_touched = false;	/* by this transaction */
+static bool extension_stays = false;	/* after it */
 
 static const char *
 string_option(List *options, const char *name)
@@ -58,9 +65,9 @@ drops_extension(DropStmt *drop)
 	return false;
 }
 
-/* The database that no worker may be in while the command runs. */
+/* The database that a command needs for itself, whoever gives it. */
 static Oid
-database_to_hold(Node *command)
+database_needed(Node *command)
 {
 	const char *name = NULL;
 
@@ -82,12 +89,31 @@ database_to_hold(Node *command)
 			if (name == NULL)
 				name = "template1";
 			break;
-		case T_DropStmt:
-			return drops_extension((DropStmt *) command) ? MyDatabaseId : InvalidOid;
 		default:
 			break;
 	}
 	return name ? get_database_oid(name, true) : InvalidOid;
+}
+
+/*
+ * The database that no worker may be in from now on.  A template database may
+ * be copied by others than its owner, but there are no workers in it.
+ */
+static Oid
+database_to_hold(Node *command)
+{
+	Oid			database;
+	Oid			extension;
+
+	if (IsA(command, DropStmt))
+	{
+		if (!drops_extension((DropStmt *) command))
+			return InvalidOid;
+		extension = get_extension_oid("kin_tr", true);
+		return OidIsValid(extension) && KT_OWNS_EXTENSION(extension, GetUserId()) ? MyDatabaseId : InvalidOid;
+	}
+	database = database_needed(command);
+	return OidIsValid(database) && KT_OWNS_DATABASE(database, GetUserId()) ? database : InvalidOid;
 }
 
 static bool
@@ -104,6 +130,7 @@ hold(Oid database)
 {
 	TimestampTz until = GetCurrentTimestamp() + PATIENCE;
 
+	holding = true;
 	kt_slots_hold(database);
 	kt_slots_wake_launcher();
 	while (has_workers(database) && GetCurrentTimestamp() < until)
@@ -116,22 +143,20 @@ hold(Oid database)
 }
 
 static void
-release(void)
+at_end(XactEvent event, void *arg)
 {
-	kt_slots_release();
-	kt_slots_wake_launcher();
-}
-
-static void
-at_commit(XactEvent event, void *arg)
-{
-	if (created_extension && event == XACT_EVENT_COMMIT)
-	{
-		kt_slots_set_extension(MyDatabaseId, true);
+	/* A savepoint may have undone it, so look what is left. */
+	if (event == XACT_EVENT_PRE_COMMIT && extension_touched)
+		extension_stays = OidIsValid(get_extension_oid("kin_tr", true));
+	if (event == XACT_EVENT_COMMIT && extension_touched)
+		kt_slots_set_extension(MyDatabaseId, extension_stays);
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
+		return;
+	if (holding)
+		kt_slots_release();
+	if (holding || extension_touched)
 		kt_slots_wake_launcher();
-	}
-	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT)
-		created_extension = false;
+	holding = extension_touched = false;
 }
 
 static void
@@ -154,23 +179,12 @@ process_utility(PlannedStmt *statement, const char *query, bool read_only_tree,
 	Oid			database = IsTransactionState() ? database_to_hold(command) : InvalidOid;
 
 	if (OidIsValid(database))
-	{
-		PG_TRY();
-		{
-			hold(database);
-			run(statement, query, read_only_tree, context, params, environment, dest, completion);
-		}
-		PG_FINALLY();
-		{
-			release();
-		}
-		PG_END_TRY();
-		return;
-	}
+		hold(database);
 	run(statement, query, read_only_tree, context, params, environment, dest, completion);
-	if (IsA(command, CreateExtensionStmt) &&
-		strcmp(((CreateExtensionStmt *) command)->extname, "kin_tr") == 0)
-		created_extension = true;
+	if ((IsA(command, CreateExtensionStmt) &&
+		 strcmp(((CreateExtensionStmt *) command)->extname, "kin_tr") == 0) ||
+		(IsA(command, DropStmt) && drops_extension((DropStmt *) command)))
+		extension_touched = true;
 }
 
 void
@@ -178,5 +192,5 @@ kt_utility_hook_install(void)
 {
 	previous_hook = ProcessUtility_hook;
 	ProcessUtility_hook = process_utility;
-	RegisterXactCallback(at_commit, NULL);
+	RegisterXactCallback(at_end, NULL);
 }

@@ -112,3 +112,8 @@ the caller''s own uncommitted ones are not among them. Errors: KT010 where reten
 cursor has not seen, 22023, 22P02. Needs access of kind reader.';
 COMMENT ON FUNCTION kin_tr.current_cursor() IS
 'A cursor that has seen all that is visible now: events_since() goes on from here';
+
+-- Wakes the workers at commit, for what is no event.
+CREATE FUNCTION kin_tr._wake() RETURNS void
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_wake'
+    SET search_path = pg_catalog, kin_tr, pg_temp;

@@ -1,7 +1,8 @@
 # Time for each assignment with 1,000,000 waiting tasks and 10,000 workers, against 1,000 and 100: 100 queues,
 # 1,000 combinations of requirements, 1 % for a known worker. All workers are busy; one commit completes the
-# tasks of half of them, 5,000 or 50, drawn at random, which opens capacity for as many. Then the same beside 1,000,000 more waiting tasks in these queues, each of which asks
-# for another skill (tied by membership) that nobody has.
+# tasks of half of them, 5,000 or 50, drawn at random, which opens capacity for as many. Then the same beside
+# 1,000,000 more waiting tasks in these queues, each of which asks for another skill (tied by membership) that
+# nobody has.
 . "$bench/scale.sh"
 
 scale_small() {

@@ -44,10 +44,10 @@ setup:
 	test/setup.sh
 
 demo: setup
-	demo/demo.sh
+	test/demo/demo.sh
 
 demo-stop:
-	demo/stop.sh
+	test/demo/stop.sh
 
 test: setup
 	test/run.sh

@@ -65,8 +65,8 @@ readme() {
 
 # A day of the demo, twice.
 demo() {
-    [ -x demo/test.sh ] || return 0
-    step demo demo/test.sh
+    [ -x test/demo/test.sh ] || return 0
+    step demo test/demo/test.sh
 }
 
 # One schedule each for a server with and without the library preloaded.

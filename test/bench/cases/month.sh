@@ -1,4 +1,4 @@
-# The demo's month of calls under one reading of the agents' presence, as demo/demo.sh replays it: from the
+# The demo's month of calls under one reading of the agents' presence, as test/demo/demo.sh replays it: from the
 # first statement to the last, progress included.
 
 case_month() {
@@ -6,10 +6,10 @@ case_month() {
 	for ((round = 1; round <= ROUNDS; round++)); do
 		start=${EPOCHREALTIME/./}
 		(
-			cd demo
+			cd test/demo
 			sql -d peers -c 'DROP DATABASE IF EXISTS month WITH (FORCE)' -c 'CREATE DATABASE month'
 			sql -d month -c 'CREATE EXTENSION kin_tr'
-			gzip -dc ../test/data/bank-1999-02.tsv.gz | sql -d month -f load.sql
+			gzip -dc ../data/bank-1999-02.tsv.gz | sql -d month -f load.sql
 			sql -d month -v seed=1 -v days="$(quick 28 1)" -f prepare.sql
 			sql -d month -f centre.sql
 			sql -d month -f replay.sql

@@ -13,7 +13,7 @@ cd "$(dirname "$0")"
 
 days=${DAYS:-28}
 seed=${SEED:-1}
-data=../test/data/bank-1999-02.tsv.gz
+data=../data/bank-1999-02.tsv.gz
 if ! [[ $days =~ ^0*([1-9]|1[0-9]|2[0-8])$ ]]; then
 	echo "demo: DAYS must be a number from 1 to 28, not \"$days\"" >&2
 	exit 2

@@ -38,7 +38,7 @@ BEGIN
         CASE WHEN pg_is_in_recovery() THEN 'paused' WHEN w.pid IS NULL THEN 'missing'
              WHEN w.paused THEN 'paused' ELSE 'ok' END,
         CASE WHEN pg_is_in_recovery() THEN 'a standby: starts when its promotion has finished'
-             WHEN w.pid IS NULL THEN 'not running'
+             WHEN w.pid IS NULL THEN 'not running: see the server''s log'
              ELSE format('pid %s, since %s, last turn %s ms ago', w.pid, date_trunc('second', w.started_at),
                          round(extract(epoch FROM clock_timestamp() - w.last_turn) * 1000)) END
       FROM kin_tr._worker_states() w WHERE preloaded;

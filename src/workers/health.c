@@ -56,6 +56,8 @@ kin_tr_worker_states(PG_FUNCTION_ARGS)
 	KtWorkerState state;
 
 	InitMaterializedSRF(fcinfo, 0);
+	state = kt_slots_launcher_state();
+	put_state((ReturnSetInfo *) fcinfo->resultinfo, "launcher", &state);
 	state = kt_slots_state(MyDatabaseId, KT_WORKER_ROUTER);
 	put_state((ReturnSetInfo *) fcinfo->resultinfo, "router", &state);
 	state = kt_slots_state(MyDatabaseId, KT_WORKER_RELAY);

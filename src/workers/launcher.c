@@ -311,6 +311,7 @@ kin_tr_launcher_main(Datum arg)
 		decide();
 		MemoryContextSwitchTo(TopMemoryContext);
 		wait = carry_out();
+		kt_slots_report(false);
 		pgstat_report_activity(STATE_IDLE, NULL);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, wait,
 						 KT_WAIT_EVENT("KinTrLauncherMain"));

@@ -172,6 +172,8 @@ take_turn(const KtLoop *loop)
 		give_up_role(loop);
 	else if (holds_role || (holds_role = kt_lock_role_for_session(loop->role)))
 		wait = loop->turn();
+	else
+		paused = true;
 	kt_slots_report(paused);
 	return wait;
 }

@@ -38,8 +38,7 @@ typedef struct Database
 
 struct KtSlots
 {
-	int			launcher_pid;
-	int			launcher_process;
+	Worker		launcher;
 	int			missing;
 	Database	databases[KT_MAX_DATABASES];
 };
@@ -49,10 +48,9 @@ static LWLock *lock = NULL;
 static shmem_request_hook_type previous_request_hook = NULL;
 static shmem_startup_hook_type previous_startup_hook = NULL;
 
-/* What this process has entered, for its end. */
+/* What this process has entered, for its end; the launcher is of no database. */
 static Database *my_database = NULL;
 static Worker *my_worker = NULL;
-static bool i_am_launcher = false;
 static bool i_hold = false;
 
 static void
@@ -76,7 +74,7 @@ start_up(void)
 	if (!found)
 	{
 		memset(slots, 0, sizeof(KtSlots));
-		slots->launcher_process = NO_PROCESS;
+		slots->launcher.process = NO_PROCESS;
 	}
 	lock = &GetNamedLWLockTranche("kin_tr")->lock;
 	LWLockRelease(AddinShmemInitLock);
@@ -150,6 +148,10 @@ kt_slots_set_extension(Oid oid, bool exists)
 		free_if_unused(database);
 	}
 	LWLockRelease(lock);
+	if (exists && database == NULL)
+		ereport(LOG,
+				(errmsg("kin_tr: no background workers for database %u", oid),
+				 errdetail("There are workers for %d databases at most.", KT_MAX_DATABASES)));
 }
 
 int
@@ -174,12 +176,8 @@ leave(int code, Datum arg)
 	{
 		my_worker->pid = 0;
 		my_worker->process = NO_PROCESS;
-		free_if_unused(my_database);
-	}
-	if (i_am_launcher && slots->launcher_pid == MyProcPid)
-	{
-		slots->launcher_pid = 0;
-		slots->launcher_process = NO_PROCESS;
+		if (my_database != NULL)
+			free_if_unused(my_database);
 	}
 	for (int i = 0; i_hold && i < KT_MAX_DATABASES; i++)
 		if (slots->databases[i].holder == MyProcPid)
@@ -202,6 +200,17 @@ leave_at_end(void)
 	registered_pid = MyProcPid;
 }
 
+static void
+enter(Database *database, Worker *worker)
+{
+	my_database = database;
+	my_worker = worker;
+	worker->pid = MyProcPid;
+	worker->process = KT_MY_PROC_NUMBER;
+	worker->started_at = worker->last_turn = GetCurrentTimestamp();
+	worker->paused = false;
+}
+
 void
 kt_slots_enter(Oid oid, KtWorkerKind kind)
 {
@@ -211,14 +220,7 @@ kt_slots_enter(Oid oid, KtWorkerKind kind)
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	database = make_database(oid);
 	if (database != NULL)
-	{
-		my_database = database;
-		my_worker = &database->workers[kind];
-		my_worker->pid = MyProcPid;
-		my_worker->process = KT_MY_PROC_NUMBER;
-		my_worker->started_at = my_worker->last_turn = GetCurrentTimestamp();
-		my_worker->paused = false;
-	}
+		enter(database, &database->workers[kind]);
 	LWLockRelease(lock);
 }
 
@@ -233,6 +235,14 @@ kt_slots_report(bool paused)
 	LWLockRelease(lock);
 }
 
+static KtWorkerState
+state_of(const Worker *worker)
+{
+	KtWorkerState state = {worker->pid, worker->started_at, worker->last_turn, worker->paused};
+
+	return state;
+}
+
 KtWorkerState
 kt_slots_state(Oid oid, KtWorkerKind kind)
 {
@@ -244,12 +254,20 @@ kt_slots_state(Oid oid, KtWorkerKind kind)
 	LWLockAcquire(lock, LW_SHARED);
 	database = find_database(oid);
 	if (database != NULL)
-	{
-		state.pid = database->workers[kind].pid;
-		state.started_at = database->workers[kind].started_at;
-		state.last_turn = database->workers[kind].last_turn;
-		state.paused = database->workers[kind].paused;
-	}
+		state = state_of(&database->workers[kind]);
+	LWLockRelease(lock);
+	return state;
+}
+
+KtWorkerState
+kt_slots_launcher_state(void)
+{
+	KtWorkerState state = {0};
+
+	if (slots == NULL)
+		return state;
+	LWLockAcquire(lock, LW_SHARED);
+	state = state_of(&slots->launcher);
 	LWLockRelease(lock);
 	return state;
 }
@@ -276,9 +294,7 @@ kt_slots_enter_launcher(void)
 {
 	leave_at_end();
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	i_am_launcher = true;
-	slots->launcher_pid = MyProcPid;
-	slots->launcher_process = KT_MY_PROC_NUMBER;
+	enter(NULL, &slots->launcher);
 	LWLockRelease(lock);
 }
 
@@ -290,23 +306,10 @@ kt_slots_wake_launcher(void)
 	if (slots == NULL)
 		return;
 	LWLockAcquire(lock, LW_SHARED);
-	process = slots->launcher_process;
+	process = slots->launcher.process;
 	LWLockRelease(lock);
 	if (process != NO_PROCESS)
 		ProcSendSignal(process);
-}
-
-int
-kt_slots_launcher_pid(void)
-{
-	int			pid;
-
-	if (slots == NULL)
-		return 0;
-	LWLockAcquire(lock, LW_SHARED);
-	pid = slots->launcher_pid;
-	LWLockRelease(lock);
-	return pid;
 }
 
 void

@@ -29,7 +29,7 @@ typedef struct KtWorkerState
 	int			pid;			/* 0: not running */
 	int64		started_at;		/* TimestampTz */
 	int64		last_turn;		/* TimestampTz */
-	bool		paused;			/* clock set, copy, or switched off */
+	bool		paused;			/* clock set, copy, switched off, or another has its role */
 } KtWorkerState;
 
 extern void kt_slots_request(void);	/* in _PG_init: asks for the memory */
@@ -48,7 +48,7 @@ extern KtWorkerState kt_slots_state(Oid database, KtWorkerKind kind);
 extern void kt_slots_wake(KtWorkerKind kind);
 extern void kt_slots_enter_launcher(void);
 extern void kt_slots_wake_launcher(void);
-extern int	kt_slots_launcher_pid(void);
+extern KtWorkerState kt_slots_launcher_state(void);
 
 /*
  * While a backend holds a database, no worker runs in it: for DROP DATABASE and

@@ -393,6 +393,7 @@ begin(Call *call, FunctionCallInfo fcinfo, int workspace_argument, int version_a
 	KtSid		sid;
 	KtReservation *seen;
 	KtSid		workspace = {{0}};
+	KtSid		named = {{0}};
 	KtSid		task = {{0}};
 
 	if (PG_ARGISNULL(0))
@@ -408,6 +409,8 @@ begin(Call *call, FunctionCallInfo fcinfo, int workspace_argument, int version_a
 				 errhint("A reservation's sid is WR and 32 hexadecimal digits.")));
 	call->now = kt_now();
 	call->config = kt_config();
+	if (!PG_ARGISNULL(workspace_argument))
+		named = kt_workspace_argument(PG_GETARG_TEXT_PP(workspace_argument), KT_ACCESS_APP);
 	kt_spi_begin(&call->spi);
 	seen = kt_reservation_read(&sid, false);
 	if (seen != NULL)
@@ -416,16 +419,10 @@ begin(Call *call, FunctionCallInfo fcinfo, int workspace_argument, int version_a
 		task = seen->task;
 	}
 	kt_spi_end(&call->spi);
-	if (kt_access(&workspace) == KT_ACCESS_NONE)
+	if (kt_access(&workspace) == KT_ACCESS_NONE ||
+		(!kt_sid_is_null(&named) && !kt_sid_equal(&workspace, &named)))
 		no_such_reservation(name);
 	kt_access_require(&workspace, KT_ACCESS_APP);
-	if (!PG_ARGISNULL(workspace_argument))
-	{
-		KtSid		named = kt_workspace_argument(PG_GETARG_TEXT_PP(workspace_argument), KT_ACCESS_APP);
-
-		if (!kt_sid_equal(&workspace, &named))
-			no_such_reservation(name);
-	}
 	kt_spi_begin(&call->spi);
 	call->task = kt_task_read(&task, true);
 	call->reservation = call->task ? kt_reservation_read(&sid, true) : NULL;

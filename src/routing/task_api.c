@@ -359,6 +359,7 @@ begin(Call *call, FunctionCallInfo fcinfo, int workspace_arg, int version_arg)
 	char	   *name = text_argument(fcinfo, 0);
 	KtTask	   *seen;
 	KtSid		workspace = {{0}};
+	KtSid		named = {{0}};
 	KtSid		sid;
 
 	if (name == NULL)
@@ -373,22 +374,18 @@ begin(Call *call, FunctionCallInfo fcinfo, int workspace_arg, int version_arg)
 				 errhint("A task's sid is WT and 32 hexadecimal digits.")));
 	call->now = kt_now();
 	call->config = kt_config();
-	/* The right is judged as the caller, by the workspace that the row is of. */
+	/* The right is judged as the caller, by the workspace that is named and the one that the row is of. */
+	if (!PG_ARGISNULL(workspace_arg))
+		named = kt_workspace_argument(PG_GETARG_TEXT_PP(workspace_arg), KT_ACCESS_APP);
 	kt_spi_begin(&call->spi);
 	seen = kt_task_read(&sid, false);
 	if (seen != NULL)
 		workspace = seen->workspace;
 	kt_spi_end(&call->spi);
-	if (kt_access(&workspace) == KT_ACCESS_NONE)
+	if (kt_access(&workspace) == KT_ACCESS_NONE ||
+		(!kt_sid_is_null(&named) && !kt_sid_equal(&workspace, &named)))
 		no_such_task(name);
 	kt_access_require(&workspace, KT_ACCESS_APP);
-	if (!PG_ARGISNULL(workspace_arg))
-	{
-		KtSid		named = kt_workspace_argument(PG_GETARG_TEXT_PP(workspace_arg), KT_ACCESS_APP);
-
-		if (!kt_sid_equal(&workspace, &named))
-			no_such_task(name);
-	}
 	kt_spi_begin(&call->spi);
 	call->task = kt_task_read(&sid, true);
 	if (call->task == NULL)

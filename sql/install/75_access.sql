@@ -19,6 +19,10 @@ BEGIN
         EXECUTE format('CREATE POLICY readable ON kin_tr.%I FOR SELECT USING (workspace_sid'
                        ' OPERATOR(pg_catalog.=) ANY ((SELECT kin_tr._readable_workspaces())::kin_tr.sid[]))', t);
     END LOOP;
+    -- Partitions are read through their parents, and its policy; by themselves, not at all.
+    FOREACH t IN ARRAY ARRAY['events_default', 'task_history_default', 'reservation_history_default'] LOOP
+        EXECUTE format('ALTER TABLE kin_tr.%I ENABLE ROW LEVEL SECURITY', t);
+    END LOOP;
     ALTER TABLE kin_tr.workspaces ENABLE ROW LEVEL SECURITY;
     CREATE POLICY readable ON kin_tr.workspaces FOR SELECT
         USING (sid OPERATOR(pg_catalog.=) ANY ((SELECT kin_tr._readable_workspaces())::kin_tr.sid[]));
@@ -125,10 +129,11 @@ CREATE FUNCTION kin_tr.grant_access(role regrole, kind text, workspace text DEFA
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.grant_access IS
 'Lets a role, and its members, use a workspace, or all of them: as reader; as app: tasks, reservations and
-workers'' activities; as supervisor: workers too; as admin: everything of the workspace. For all workspaces only
-for the owner of the extension, for one also for its admins. Error 42501, 42704, 22023.';
+workers'' activities; as supervisor: workers too; as admin: everything of the workspace. Error 42501, 42704,
+22023. Needs access of kind admin, for all workspaces the owner''s.';
 CREATE FUNCTION kin_tr.revoke_access(role regrole, kind text, workspace text DEFAULT NULL) RETURNS void
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_grant'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.revoke_access IS
-'Takes back what grant_access() gave with the same arguments. Error 42704 where it gave nothing.';
+'Takes back what grant_access() gave with the same arguments. Error 42704 where it gave nothing. Needs
+access of kind admin, for all workspaces the owner''s.';

@@ -122,7 +122,8 @@ COMMENT ON COLUMN kin_tr.clock.now IS 'the moment at which the clock stands';
 CREATE FUNCTION kin_tr.now() RETURNS timestamptz
     LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'kin_tr_now'
     SET search_path = pg_catalog, kin_tr, pg_temp;
-COMMENT ON FUNCTION kin_tr.now() IS 'The time that kin_tr goes by: what set_clock() set, else the real time';
+COMMENT ON FUNCTION kin_tr.now() IS
+'The time that kin_tr goes by: what set_clock() set, else the real time. Needs access of kind reader somewhere.';
 CREATE FUNCTION kin_tr._store_clock(timestamptz) RETURNS void
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_store_clock'
     SET search_path = pg_catalog, kin_tr, pg_temp;

@@ -111,7 +111,8 @@ event) and workspace narrow them down. No event is skipped and none comes twice,
 the caller''s own uncommitted ones are not among them. Errors: KT010 where retention has dropped some that the
 cursor has not seen, 22023, 22P02. Needs access of kind reader.';
 COMMENT ON FUNCTION kin_tr.current_cursor() IS
-'A cursor that has seen all that is visible now: events_since() goes on from here';
+'A cursor that has seen all that is visible now: events_since() goes on from here. Needs access of kind reader
+somewhere.';
 
 -- Wakes the workers at commit, for what is no event.
 CREATE FUNCTION kin_tr._wake() RETURNS void

@@ -205,13 +205,15 @@ COMMENT ON FUNCTION kin_tr.tick IS
 which the caller has access of kind app; at most max_actions of them. assigned: reservations made; timed_out:
 reservations that timed out (what that does to their tasks is not counted again); moved: tasks that went on in
 their workflow; canceled: tasks that ended without an assignment; next_due: when there is something to do again; more: whether max_actions left something undone now.
-Error KT008 while the router runs here, KT009 in a restored copy. Holds the router''s lock until commit.';
+Error KT008 while the router runs here, KT009 in a restored copy. Holds the router''s lock until commit. Needs
+access of kind app somewhere.';
 
 CREATE FUNCTION kin_tr.next_due() RETURNS timestamptz
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_next_due'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.next_due() IS
-'When the next timer of any kind is due, by kin_tr''s clock; NULL where there is none';
+'When the next timer of any kind is due, by kin_tr''s clock; NULL where there is none. Needs access of kind
+reader somewhere.';
 
 CREATE FUNCTION kin_tr.ring() RETURNS integer
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_ring'
@@ -227,7 +229,8 @@ CREATE FUNCTION kin_tr.evaluate_expression(expression text, task jsonb DEFAULT N
 COMMENT ON FUNCTION kin_tr.evaluate_expression IS
 'Tries an expression. A bare name means the attributes of the only subject given (with both: the task''s);
 task.x and worker.x say whose. workers: counts as in {"available": 2}; at: the moment for taskrouter.*, else now.
-Error KT005, with position, where it does not parse. It runs no SQL, and so pins no search path.';
+Error KT005, with position, where it does not parse. It runs no SQL, and so pins no search path.
+Needs access of kind reader somewhere.';
 
 CREATE FUNCTION kin_tr.validate_workflow(configuration jsonb, workspace text DEFAULT NULL)
     RETURNS TABLE (place text, message text, hint text, "position" integer)
@@ -235,7 +238,8 @@ CREATE FUNCTION kin_tr.validate_workflow(configuration jsonb, workspace text DEF
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.validate_workflow IS
 'Every fault of a workflow''s configuration: where it is, what it is, and the position from 1 within an
-expression; no row: it is valid. Queues are looked up in the workspace, where one can be told.';
+expression; no row: it is valid. Queues are looked up in the workspace, where one can be told. Needs access
+of kind reader.';
 
 CREATE FUNCTION kin_tr._sweep() RETURNS integer
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_sweep'

@@ -14,7 +14,8 @@ CREATE FUNCTION kin_tr.version() RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, kin_tr, pg_temp AS $$
     SELECT extversion FROM pg_extension WHERE extname = 'kin_tr'
 $$;
-COMMENT ON FUNCTION kin_tr.version() IS 'The version of the extension in this database';
+COMMENT ON FUNCTION kin_tr.version() IS
+'The version of the extension in this database. Needs access of kind reader somewhere.';
 
 CREATE FUNCTION kin_tr.health() RETURNS TABLE (item text, state text, detail text)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_health'

@@ -95,6 +95,9 @@ tap() {
     # shellcheck disable=SC2086
     step tap env PG_REGRESS="$LIB/pgxs/src/test/regress/pg_regress" TESTDATADIR="$work/tap" TESTLOGDIR="$work/tap_log" \
         prove -v -I "$LIB/pgxs/src/test/perl" -I test/perl ${PROVE_ARGS:-} ${TAP_FILES:-test/t/*.pl}
+    # Why one ended early is in its log alone.
+    find "$work" -name 'regress_log_*' -exec grep -lE '# (Looks like your test exited|Tests were run but no plan)' {} + |
+        while read -r log; do echo "--- the end of ${log##*/}" && tail -15 "$log"; done
 }
 
 fuzz() {

@@ -93,6 +93,6 @@ CREATE FUNCTION kin_tr._check_range(argument text, value bigint, lowest bigint, 
 BEGIN
     IF value NOT BETWEEN lowest AND highest THEN
         RAISE EXCEPTION '% must be from % to %, not %', argument, lowest, highest, value
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'NULL stands for its default, or for what it is.';
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Left out or NULL it is the default; in an update, what it is already.';
     END IF;
 END $$;

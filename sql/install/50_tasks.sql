@@ -16,6 +16,9 @@ BEGIN
     IF call_sid IS NULL OR customer_phone IS NULL THEN
         RAISE EXCEPTION 'call_sid and customer_phone must not be null'
             USING ERRCODE = 'null_value_not_allowed', HINT = 'The call''s SID is the key under which its task is made once.';
+    ELSIF octet_length(call_sid) NOT BETWEEN 1 AND 255 THEN
+        RAISE EXCEPTION 'call_sid must have 1 to 255 bytes, not %', octet_length(call_sid)
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'The call''s SID is the key under which its task is made once.';
     END IF;
     -- An agent that is not known is none: the call must be answered all the same.
     SELECT w.sid INTO agent FROM kin_tr.workers w

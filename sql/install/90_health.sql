@@ -44,7 +44,7 @@ BEGIN
                          round(extract(epoch FROM clock_timestamp() - w.last_turn) * 1000)) END
       FROM kin_tr._worker_states() w WHERE preloaded;
     RETURN QUERY SELECT 'workers not started', CASE missing WHEN 0 THEN 'ok' ELSE 'fault' END,
-        CASE missing WHEN 0 THEN 'none' ELSE format('%s: raise max_worker_processes', missing) END;
+        CASE missing WHEN 0 THEN 'none' ELSE format('%s in this cluster: raise max_worker_processes', missing) END;
     RETURN QUERY SELECT 'clock', CASE WHEN c.now IS NULL THEN 'ok' ELSE 'paused' END,
         CASE WHEN c.now IS NULL THEN 'real time'
              ELSE format('set to %s: tick() alone acts; set_clock(NULL) returns to real time', c.now) END
@@ -53,5 +53,5 @@ BEGIN
         CASE WHEN h THEN 'this database' ELSE 'a copy: nothing acts until resume_after_restore()' END
       FROM kin_tr._at_home() h;
     RETURN QUERY SELECT 'missed edges', CASE s.missed_edges WHEN 0 THEN 'ok' ELSE 'fault' END,
-        format('%s; last sweep %s', s.missed_edges, coalesce(s.last_sweep::text, 'never')) FROM kin_tr.router_state s;
+        format('%s; last sweep %s', s.missed_edges, coalesce(date_trunc('second', s.last_sweep)::text, 'never')) FROM kin_tr.router_state s;
 END $$;

@@ -203,9 +203,12 @@ require(Workspace *workspace, KtAccess needed, const char *called)
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("permission denied for workspace \"%s\"",
 					workspace->access > KT_ACCESS_NONE ? workspace->name : called),
+			 workspace->access > KT_ACCESS_NONE ?
 			 errdetail("This needs access of kind \"%s\"; role \"%s\" has \"%s\".",
 					   kind_of_access(needed), GetUserNameFromId(GetUserId(), false),
-					   kind_of_access(workspace->access)),
+					   kind_of_access(workspace->access)) :
+			 errdetail("This needs access of kind \"%s\"; role \"%s\" has none.",
+					   kind_of_access(needed), GetUserNameFromId(GetUserId(), false)),
 			 errhint("Its administrator can call kin_tr.grant_access().")));
 }
 
@@ -308,7 +311,7 @@ kt_workspace_argument(text *argument, KtAccess needed)
 					(errcode(ERRCODE_UNDEFINED_OBJECT),
 					 errmsg("workspace \"%s\" does not exist", name),
 					 argument ? 0 : errdetail("The setting kin_tr.workspace names it."),
-					 errhint("Create it with kin_tr.setup_workspace() or kin_tr.create_workspace().")));
+					 errhint("The table kin_tr.workspaces has their names; kin_tr.setup_workspace() makes a new one.")));
 	}
 	else if ((workspace = only_usable(sight, &usable)) == NULL)
 	{

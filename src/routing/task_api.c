@@ -68,7 +68,7 @@ integer_argument(FunctionCallInfo fcinfo, int argument, const char *name, int32 
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s must be from %d to %d, not %d", name, least, most, value),
-				 errhint("NULL stands for its default, or for what it is.")));
+				 errhint("Left out or NULL it is the default; in an update, what it is already.")));
 	return value;
 }
 
@@ -116,7 +116,7 @@ resolve_route(KtConfig *config, FunctionCallInfo fcinfo, KtTask *task)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("workflow is required"),
 				 errdetail("The workspace has no workflow, or several."),
-				 errhint("Give the SID or the name of the workflow that shall route the task.")));
+				 errhint("Name one (create_workflow() makes it), or give the SID of a worker or a task queue as routing_target.")));
 	task->workflow_version = kt_config_workflow_version(config, &task->workflow);
 }
 

@@ -274,7 +274,9 @@ carry_out(void)
 	kt_slots_set_missing(missing);
 	if (missing > 0 && !complained)
 		ereport(LOG,
-				(errmsg("kin_tr: %d background workers could not be started", missing),
+				(errmsg_plural("kin_tr: %d background worker could not be started",
+							   "kin_tr: %d background workers could not be started",
+							   missing, missing),
 				 errhint("Raise max_worker_processes.")));
 	complained = missing > 0;
 	return missing > 0 ? Min(wait, 5000L) : wait;

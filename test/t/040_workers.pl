@@ -342,12 +342,12 @@ my $log = -s $node->logfile;
 
 $node->append_conf('postgresql.conf', 'max_worker_processes = 3');
 $node->restart;
-query_until($node, 'two', "SELECT state = 'fault' AND detail ~ '^[1-9][0-9]*: raise max_worker_processes'"
+query_until($node, 'two', "SELECT state = 'fault' AND detail ~ '^[1-9][0-9]* in this cluster: raise max_worker_processes'"
 	. " FROM kin_tr.health() WHERE item = 'workers not started'", 'health() says when max_worker_processes is too small');
 query_until($node, 'postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type IN ('kin_tr router', 'kin_tr relay')",
 	'... where there is room for one alone');
 is($node->safe_psql('two', $missing) + $node->safe_psql('uno', $missing), 3, '... and which ones are missing');
-ok($node->log_contains('background workers could not be started', $log), '... and so does the log');
+ok($node->log_contains(qr/background workers? could not be started/, $log), '... and so does the log');
 $node->append_conf('postgresql.conf', 'max_worker_processes = 6');
 $node->restart;
 comes_up($_, "with enough of them the workers of database $_ come up") for qw(uno two);

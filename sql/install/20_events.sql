@@ -106,10 +106,11 @@ CREATE FUNCTION kin_tr.current_cursor() RETURNS text
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.events_since IS
 'Events that a cursor has not seen, in the order of their ids, at most max (1 to 100000). cursor: NULL for the
-oldest kept, or the next_cursor of the last event that was dealt with. types, resource (a SID, of any role in the
-event) and workspace narrow them down. No event is skipped and none comes twice, whatever commits in which order;
-the caller''s own uncommitted ones are not among them. Errors: KT010 where retention has dropped some that the
-cursor has not seen, 22023, 22P02. Needs access of kind reader.';
+oldest kept, or the next_cursor of the last event that was dealt with; where there was none, the same cursor again.
+types, resource (a SID, of any role in the event) and workspace narrow them down; a type that does not exist fits
+none. No event is skipped and none comes twice, whatever commits in which order; the caller''s own uncommitted ones
+are not among them. Errors: KT010 where retention has dropped some that the cursor has not seen, 22023, 22P02, 42704.
+Locks nothing. Needs access of kind reader.';
 COMMENT ON FUNCTION kin_tr.current_cursor() IS
 'A cursor that has seen all that is visible now: events_since() goes on from here. Needs access of kind reader
 somewhere.';

@@ -83,21 +83,26 @@ CREATE FUNCTION kin_tr.create_task(attributes jsonb DEFAULT '{}', priority integ
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.create_task IS
 'Creates a task and places it in its queue; a router, or tick(), offers it to a worker after the commit.
-priority 0 to 2^31-1; timeout 1 to 1209600 seconds until it is canceled if nobody has accepted it.
-workflow, task_channel, task_queue: SID or name; the workflow may be left out where the workspace has one.
-virtual_start_time: not in the future, nor before 1900. routing_target: SID of a worker, queue or workflow.
-idempotency_key: the same request under the same key returns the same task for seven days.
-Returns the task''s SID. Errors: KT003, KT004, KT012, 42704, 42501, 22023, 54000. Locks the workflow, queue
-and channel against deletion until commit. Needs access of kind app.';
+attributes: a JSON object; NULL is {}. priority 0 to 2^31-1, NULL the workflow''s default_priority; timeout 1 to
+1209600 seconds until it is canceled if nobody has accepted it. workflow, task_channel (NULL: default), task_queue:
+SID or name; the workflow may be left out where the workspace has exactly one. virtual_start_time: since when its
+age counts in the queue''s order; not in the future, nor before 1900. routing_target: SID of a worker or queue that
+shall get it without a workflow, or of a workflow. Only for a worker count ignore_capacity (NULL is true) and
+task_queue, the queue that the task is shown in. idempotency_key: 1 to 255 bytes; the same request under the same
+key returns the same task for seven days. Returns the task''s SID.
+Errors: KT003, KT004, KT012, 40001, 42704, 42501, 22023, 54000. Locks the workflow, queue and channel against
+deletion until commit. Needs access of kind app.';
 
 CREATE FUNCTION kin_tr.create_voice_call_task(call_sid text, customer_phone text, agent_id text DEFAULT NULL,
                                               workspace text DEFAULT NULL) RETURNS kin_tr.sid
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_app'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.create_voice_call_task IS
-'Creates a task for a call: priority 10, timeout 1800 s, channel voice, the call''s SID as idempotency key.
-agent_id: SID or name of the worker who shall get it; an unknown one is skipped.
-Returns the task''s SID. Needs access of kind app.';
+'Creates a task for a call: priority 10, timeout 1800 s, channel voice, the workspace''s oldest workflow, and as
+idempotency key call_sid, 1 to 255 bytes. agent_id: SID or name of the worker who shall get it, by the attribute
+agentSid where the workflow reads it as known worker; one that does not exist is no error. Returns the task''s SID.
+Errors: KT003 where the call has a task of another request, KT004, 22004, 22023. Locks as create_task() does.
+Needs access of kind app.';
 
 CREATE FUNCTION kin_tr.create_callback_task(customer_phone text, preferred_time timestamptz, reason text DEFAULT NULL,
                                             replaces text DEFAULT NULL, workspace text DEFAULT NULL)
@@ -105,9 +110,11 @@ CREATE FUNCTION kin_tr.create_callback_task(customer_phone text, preferred_time 
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_app'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.create_callback_task IS
-'Creates a task that is not offered before preferred_time: priority 5, timeout 86400 s from that time on.
-replaces: SID of a pending or reserved task, which is canceled in the same transaction; its place, priority
-and workflow pass on. Any other status of it is error KT001. Returns the task''s SID. Needs access of kind app.';
+'Creates a task that is not offered before preferred_time, at most ten years ahead; one that has passed is now.
+Priority 5, timeout 86400 s from that time on, channel default, the workspace''s oldest workflow. replaces: SID of a
+pending or reserved task, which is canceled in the same transaction; its place, priority and workflow pass on. Any
+other status of it is error KT001. Returns the task''s SID. Errors: KT001, KT004, 42704, 22004, 22023. Locks the
+replaced task, and what create_task() locks. Needs access of kind app.';
 
 CREATE FUNCTION kin_tr.update_task(task text, attributes jsonb DEFAULT NULL, priority integer DEFAULT NULL,
                                    task_channel text DEFAULT NULL, virtual_start_time timestamptz DEFAULT NULL,
@@ -115,8 +122,9 @@ CREATE FUNCTION kin_tr.update_task(task text, attributes jsonb DEFAULT NULL, pri
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_update_task'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.update_task IS
-'Changes a task that has not ended; what is NULL stays, attributes are replaced whole. It stays at its step.
-Returns the new version. Errors: KT001 where it has ended, KT002, 42704. Locks the task. Needs access of kind app.';
+'Changes a task that has not ended; what is NULL stays, attributes are replaced whole. It stays at its step, and its
+filters do not run again. Returns the new version. Errors: KT001 where it has ended, KT002, 42704, 22023, 54000. Locks
+the task. Needs access of kind app.';
 
 CREATE FUNCTION kin_tr.cancel_task(task text, reason text DEFAULT NULL, workspace text DEFAULT NULL,
                                    if_version bigint DEFAULT NULL) RETURNS bigint
@@ -147,8 +155,8 @@ CREATE FUNCTION kin_tr.delete_task(task text, workspace text DEFAULT NULL, if_ve
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_delete_task'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.delete_task IS
-'Removes a live task of any status, and its reservations, without a trace in history. Returns its last version.
-Errors: KT002, 42704. Locks the task. Needs access of kind app.';
+'Removes a live task of any status, and its reservations: task.deleted is all that is left of it, not a row in
+history. Returns its last version. Errors: KT002, 42704. Locks the task. Needs access of kind app.';
 
 CREATE FUNCTION kin_tr.accept_reservation(reservation text, workspace text DEFAULT NULL,
                                           if_version bigint DEFAULT NULL) RETURNS bigint
@@ -176,7 +184,8 @@ CREATE FUNCTION kin_tr.wrapup_reservation(reservation text, attributes jsonb DEF
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.wrapup_reservation IS
 'Moves an accepted reservation, and its task, to wrapping; keys of attributes replace the task''s.
-Returns the reservation''s new version. Errors: KT007, KT001, KT002, 42704. Needs access of kind app.';
+Returns the reservation''s new version. Errors: KT007, KT001, KT002, 42704. Locks the task, then the reservation.
+Needs access of kind app.';
 
 CREATE FUNCTION kin_tr.complete_reservation(reservation text, attributes jsonb DEFAULT NULL,
                                             workspace text DEFAULT NULL, if_version bigint DEFAULT NULL)
@@ -185,7 +194,8 @@ CREATE FUNCTION kin_tr.complete_reservation(reservation text, attributes jsonb D
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.complete_reservation IS
 'Completes an accepted or wrapping reservation, and its task when it was the last; keys of attributes replace
-the task''s. Returns the reservation''s new version. Errors: KT007, KT001, KT002, 42704. Needs access of kind app.';
+the task''s. Returns the reservation''s new version. Errors: KT007, KT001, KT002, 42704. Locks the task, then the
+reservation. Needs access of kind app.';
 
 CREATE FUNCTION kin_tr.update_worker_activity(worker text, activity text,
                                               reject_pending_reservations boolean DEFAULT false,
@@ -204,26 +214,28 @@ CREATE FUNCTION kin_tr.tick(max_actions integer DEFAULT 1000, OUT assigned integ
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_tick'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.tick IS
-'Routes and fires timers in the caller''s transaction, seeing its own uncommitted tasks, for the workspaces in
-which the caller has access of kind app; at most max_actions of them. assigned: reservations made; timed_out:
-reservations that timed out (what that does to their tasks is not counted again); moved: tasks that went on in
-their workflow; canceled: tasks that ended without an assignment; next_due: when there is something to do again; more: whether max_actions left something undone now.
-Error KT008 while the router runs here, KT009 in a restored copy. Holds the router''s lock until commit. Needs
+'Routes and fires timers in the caller''s transaction, seeing its own uncommitted tasks, for the workspaces in which
+the caller has access of kind app; at most max_actions of them. assigned: reservations made; timed_out: reservations
+that timed out (what that does to their tasks is not counted again); moved: tasks that went on in their workflow;
+canceled: tasks that ended without an assignment; next_due: when there is something to do again; more: whether
+max_actions left something undone now. Errors: KT008 while the router runs here, KT009 in a restored copy, 22023.
+Locks what it changes, leaves for later what others have locked, and holds the router''s lock until commit. Needs
 access of kind app somewhere.';
 
 CREATE FUNCTION kin_tr.next_due() RETURNS timestamptz
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_next_due'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.next_due() IS
-'When the next timer of any kind is due, by kin_tr''s clock; NULL where there is none. Needs access of kind
-reader somewhere.';
+'When the next timer of any kind is due, by kin_tr''s clock; NULL where there is none (which set_clock() would take for
+real time). Needs access of kind reader somewhere.';
 
 CREATE FUNCTION kin_tr.ring() RETURNS integer
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_ring'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.ring() IS
 'Does the relay''s NOTIFYs in the caller''s transaction, of all committed events that no bell has told of yet.
-Returns their number. Error KT008 while the relay runs here, KT009 in a restored copy. Only for the owner.';
+Returns the number of NOTIFYs. Errors: KT008 while the relay runs here, KT009 in a restored copy. Holds the relay''s
+lock until commit. Only for the owner.';
 
 CREATE FUNCTION kin_tr.evaluate_expression(expression text, task jsonb DEFAULT NULL, worker jsonb DEFAULT NULL,
                                            workers jsonb DEFAULT NULL, at timestamptz DEFAULT NULL)
@@ -232,17 +244,17 @@ CREATE FUNCTION kin_tr.evaluate_expression(expression text, task jsonb DEFAULT N
 COMMENT ON FUNCTION kin_tr.evaluate_expression IS
 'Tries an expression. A bare name means the attributes of the only subject given (with both: the task''s);
 task.x and worker.x say whose. workers: counts as in {"available": 2}; at: the moment for taskrouter.*, else now.
-Error KT005, with position, where it does not parse. It runs no SQL, and so pins no search path.
-Needs access of kind reader somewhere.';
+Returns true or false; NULL for no expression. Error KT005, with position, where it does not parse. It runs no SQL,
+and so pins no search path. Needs access of kind reader somewhere.';
 
 CREATE FUNCTION kin_tr.validate_workflow(configuration jsonb, workspace text DEFAULT NULL)
     RETURNS TABLE (place text, message text, hint text, "position" integer)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_validate_workflow'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.validate_workflow IS
-'Every fault of a workflow''s configuration: where it is, what it is, and the position from 1 within an
-expression; no row: it is valid. Queues are looked up in the workspace, where one can be told. Needs access
-of kind reader.';
+'Every fault of a workflow''s configuration: where it is, what it is, what to do, and the position from 1 within an
+expression; no row: it is valid. Keys that are not Twilio''s are no fault. Queues are looked up in the workspace,
+where one can be told. Needs access of kind reader.';
 
 CREATE FUNCTION kin_tr._sweep() RETURNS integer
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_sweep'

@@ -8,8 +8,10 @@ CREATE FUNCTION kin_tr.create_workspace(friendly_name text, template text DEFAUL
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_admin'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.create_workspace IS
-'Creates a workspace with its task channels and the activities Offline, Available and Unavailable; template
-FIFO adds a queue and a workflow. Returns its SID. Only for the owner of the extension.';
+'Creates a workspace with its task channels and the activities Offline, Available and Unavailable; template NONE, or
+FIFO, which adds a queue and a workflow. prioritize_queue_order: FIFO or LIFO. The callback''s URL and filter are kept
+and not used yet. Returns its SID. Errors: 42710 where the name is taken, 22023, 0A000. Only for the owner of the
+extension.';
 
 CREATE FUNCTION kin_tr.setup_workspace(friendly_name text)
     RETURNS TABLE (resource text, name text, sid kin_tr.sid)
@@ -17,8 +19,8 @@ CREATE FUNCTION kin_tr.setup_workspace(friendly_name text)
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.setup_workspace IS
 'Creates a workspace that is ready for tasks, or shows the one of that name: activities Available, Busy,
-Offline, Wrap-up, a General Queue and a Default Workflow. Returns the SIDs of all of it. Only for the owner
-of the extension.';
+Offline, Wrap-up, a General Queue and a Default Workflow. Returns the SIDs of all of it. Errors: 22004, 22023. Only
+for the owner of the extension.';
 
 CREATE FUNCTION kin_tr.update_workspace(workspace text, friendly_name text DEFAULT NULL,
     default_activity text DEFAULT NULL, timeout_activity text DEFAULT NULL, event_callback_url text
@@ -28,16 +30,16 @@ CREATE FUNCTION kin_tr.update_workspace(workspace text, friendly_name text DEFAU
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_admin'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.update_workspace IS
-'Changes a workspace; what is NULL stays. Returns its new version. Errors: KT002, 42704, 42710. Needs access
-of kind admin.';
+'Changes a workspace; what is NULL stays. Returns its new version. Errors: KT002, 42704, 42710, 22023, 0A000. Locks
+the workspace. Needs access of kind admin.';
 
 CREATE FUNCTION kin_tr.delete_workspace(workspace text, if_version bigint DEFAULT NULL)
     RETURNS void
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_admin'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.delete_workspace IS
-'Deletes a workspace with all that is in it but its events and history. Error 55006 while an open transaction
-uses it. Needs access of kind admin.';
+'Deletes a workspace with all that is in it, open tasks too, but its events and history. One event says so,
+workspace.deleted. Errors: KT002, 25001, 42704, 55006 while an open transaction uses it. Needs access of kind admin.';
 
 CREATE FUNCTION kin_tr.get_workspace(workspace text DEFAULT NULL)
     RETURNS TABLE (sid kin_tr.sid, account_sid kin_tr.sid, friendly_name text, default_activity_sid
@@ -48,7 +50,7 @@ CREATE FUNCTION kin_tr.get_workspace(workspace text DEFAULT NULL)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_reader'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.get_workspace IS
-'A workspace, with Twilio''s fields. Needs access of kind reader.';
+'A workspace, with Twilio''s fields. Errors: KT012, 42704. Needs access of kind reader.';
 
 CREATE FUNCTION kin_tr.create_activity(friendly_name text, available boolean DEFAULT false,
     workspace text DEFAULT NULL)
@@ -73,8 +75,8 @@ CREATE FUNCTION kin_tr.delete_activity(activity text, workspace text DEFAULT NUL
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_admin'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.delete_activity IS
-'Deletes an activity. Error 55006 where a worker is in it or the workspace names it. Needs access of kind
-admin.';
+'Deletes an activity. Errors: KT002, 42704, 55006 where a worker is in it, or the workspace or a queue names it. Needs
+access of kind admin.';
 
 CREATE FUNCTION kin_tr.get_activity(activity text, workspace text DEFAULT NULL)
     RETURNS TABLE (sid kin_tr.sid, account_sid kin_tr.sid, workspace_sid kin_tr.sid, friendly_name
@@ -82,7 +84,8 @@ CREATE FUNCTION kin_tr.get_activity(activity text, workspace text DEFAULT NULL)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_reader'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.get_activity IS
-'An activity, with Twilio''s fields. Needs access of kind reader.';
+'An activity, with Twilio''s fields. Error 42704 where there is none.
+Needs access of kind reader.';
 
 CREATE FUNCTION kin_tr.create_task_channel(friendly_name text, unique_name text,
     channel_optimized_routing boolean DEFAULT false, workspace text DEFAULT NULL)
@@ -90,8 +93,9 @@ CREATE FUNCTION kin_tr.create_task_channel(friendly_name text, unique_name text,
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_admin'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.create_task_channel IS
-'Creates a task channel, and each worker''s part in it with capacity 1. Returns its SID. Error 42710 where
-the name is taken. Needs access of kind admin.';
+'Creates a task channel, and each worker''s part in it with capacity 1. unique_name is what expressions call it:
+letters, digits, _ and $. Returns its SID. Errors: 42710 where the name is taken, 22004, 22023. Needs access of kind
+admin.';
 
 CREATE FUNCTION kin_tr.update_task_channel(task_channel text, friendly_name text DEFAULT NULL,
     channel_optimized_routing boolean DEFAULT NULL, workspace text DEFAULT NULL, if_version bigint
@@ -100,8 +104,8 @@ CREATE FUNCTION kin_tr.update_task_channel(task_channel text, friendly_name text
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_admin'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.update_task_channel IS
-'Changes a task channel; what is NULL stays. Returns its new version. Errors: KT002, 42704. Needs access of
-kind admin.';
+'Changes a task channel; what is NULL stays. Returns its new version. Errors: KT002, 42704, 22023. Locks the channel.
+Needs access of kind admin.';
 
 CREATE FUNCTION kin_tr.delete_task_channel(task_channel text, workspace text DEFAULT NULL,
     if_version bigint DEFAULT NULL)
@@ -109,8 +113,8 @@ CREATE FUNCTION kin_tr.delete_task_channel(task_channel text, workspace text DEF
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_admin'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.delete_task_channel IS
-'Deletes a task channel. Error 55006 for the five that a workspace is made with, and while an open task uses
-it. Needs access of kind admin.';
+'Deletes a task channel; its finished tasks move to history. Errors: KT002, 25001, 42704, 55006 for the five that a
+workspace is made with, while an open task uses it, or an open transaction. Needs access of kind admin.';
 
 CREATE FUNCTION kin_tr.get_task_channel(task_channel text, workspace text DEFAULT NULL)
     RETURNS TABLE (sid kin_tr.sid, account_sid kin_tr.sid, workspace_sid kin_tr.sid, friendly_name
@@ -119,7 +123,8 @@ CREATE FUNCTION kin_tr.get_task_channel(task_channel text, workspace text DEFAUL
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_reader'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.get_task_channel IS
-'A task channel, with Twilio''s fields. Needs access of kind reader.';
+'A task channel, with Twilio''s fields. Error 42704 where there is none.
+Needs access of kind reader.';
 
 CREATE FUNCTION kin_tr.create_task_queue(friendly_name text, target_workers text DEFAULT '1==1',
     max_reserved_workers integer DEFAULT 1, task_order text DEFAULT 'FIFO', reservation_activity
@@ -128,8 +133,9 @@ CREATE FUNCTION kin_tr.create_task_queue(friendly_name text, target_workers text
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_admin'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.create_task_queue IS
-'Creates a task queue. target_workers: expression over workers'' attributes; max_reserved_workers: 1 to 50.
-Returns its SID. Errors: KT005, 42710, 22023. Needs access of kind admin.';
+'Creates a task queue. target_workers: expression over workers'' attributes, empty for nobody; max_reserved_workers: to
+how many workers a task is offered at once, 1 to 50; task_order: FIFO or LIFO; the activities are kept and not used.
+Returns its SID. Errors: KT005, 42704, 42710, 22023. Needs access of kind admin.';
 
 CREATE FUNCTION kin_tr.update_task_queue(task_queue text, friendly_name text DEFAULT NULL,
     target_workers text DEFAULT NULL, max_reserved_workers integer DEFAULT NULL, task_order text
@@ -139,8 +145,9 @@ CREATE FUNCTION kin_tr.update_task_queue(task_queue text, friendly_name text DEF
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_admin'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.update_task_queue IS
-'Changes a task queue; what is NULL stays. A change of task_order rewrites the order of all its waiting
-tasks. Returns its new version. Errors: KT002, KT005, 42704, 42710, 55006. Needs access of kind admin.';
+'Changes a task queue; what is NULL stays. A change of task_order rewrites the order of all its waiting tasks, and so
+is refused while an open transaction creates one: 55006, or 25001. Returns its new version. Errors: KT002, KT005,
+42704, 42710, 22023, 55006, 25001. Locks the queue. Needs access of kind admin.';
 
 CREATE FUNCTION kin_tr.delete_task_queue(task_queue text, workspace text DEFAULT NULL, if_version
     bigint DEFAULT NULL)
@@ -148,8 +155,8 @@ CREATE FUNCTION kin_tr.delete_task_queue(task_queue text, workspace text DEFAULT
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_admin'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.delete_task_queue IS
-'Deletes a task queue; its finished tasks move to history. Error 55006 while an open task or a workflow uses
-it. Needs access of kind admin.';
+'Deletes a task queue; its finished tasks move to history. Errors: KT002, 25001, 42704, 55006 while an open task, a
+workflow or an open transaction uses it. Needs access of kind admin.';
 
 CREATE FUNCTION kin_tr.get_task_queue(task_queue text, workspace text DEFAULT NULL)
     RETURNS TABLE (sid kin_tr.sid, account_sid kin_tr.sid, workspace_sid kin_tr.sid, friendly_name
@@ -160,7 +167,8 @@ CREATE FUNCTION kin_tr.get_task_queue(task_queue text, workspace text DEFAULT NU
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_reader'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.get_task_queue IS
-'A task queue, with Twilio''s fields. Needs access of kind reader.';
+'A task queue, with Twilio''s fields. Error 42704 where there is none.
+Needs access of kind reader.';
 
 CREATE FUNCTION kin_tr.create_workflow(friendly_name text, configuration jsonb,
     task_reservation_timeout integer DEFAULT 120, assignment_callback_url text DEFAULT NULL,
@@ -183,9 +191,9 @@ CREATE FUNCTION kin_tr.update_workflow(workflow text, friendly_name text DEFAULT
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_admin'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.update_workflow IS
-'Changes a workflow; what is NULL stays. Tasks keep the version that they entered, unless re_evaluate_tasks,
-which puts all pending ones through the new one from the top. Returns its new version. Errors: KT002, KT006,
-42704, 42710. Needs access of kind admin.';
+'Changes a workflow; what is NULL stays. Tasks keep the version that they entered, unless re_evaluate_tasks, which
+puts all pending ones through the new one from the top, and locks them. Returns its new version. Errors: KT002,
+KT006, 42704, 42710, 22023. Locks the workflow. Needs access of kind admin.';
 
 CREATE FUNCTION kin_tr.delete_workflow(workflow text, workspace text DEFAULT NULL, if_version bigint
     DEFAULT NULL)
@@ -193,8 +201,8 @@ CREATE FUNCTION kin_tr.delete_workflow(workflow text, workspace text DEFAULT NUL
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_admin'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.delete_workflow IS
-'Deletes a workflow; its finished tasks move to history. Error 55006 while an open task uses it. Needs access
-of kind admin.';
+'Deletes a workflow; its finished tasks move to history. Errors: KT002, 25001, 42704, 55006 while an open task or an
+open transaction uses it. Needs access of kind admin.';
 
 CREATE FUNCTION kin_tr.get_workflow(workflow text, workspace text DEFAULT NULL)
     RETURNS TABLE (sid kin_tr.sid, account_sid kin_tr.sid, workspace_sid kin_tr.sid, friendly_name
@@ -204,7 +212,8 @@ CREATE FUNCTION kin_tr.get_workflow(workflow text, workspace text DEFAULT NULL)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_reader'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.get_workflow IS
-'A workflow, with Twilio''s fields. Needs access of kind reader.';
+'A workflow, with Twilio''s fields. Error 42704 where there is none.
+Needs access of kind reader.';
 
 CREATE FUNCTION kin_tr.create_worker(friendly_name text, attributes jsonb DEFAULT '{}', activity
     text DEFAULT NULL, workspace text DEFAULT NULL)
@@ -223,8 +232,9 @@ CREATE FUNCTION kin_tr.update_worker(worker text, attributes jsonb DEFAULT NULL,
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_supervisor'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.update_worker IS
-'Changes a worker; what is NULL stays, attributes are replaced whole. Returns its new version. Errors: KT002,
-42704, 42710. Locks the worker. Needs access of kind supervisor.';
+'Changes a worker; what is NULL stays, attributes are replaced whole. activity and reject_pending_reservations as in
+update_worker_activity(). Returns its new version. Errors: KT002, 42704, 42710, 22023, 54000. Locks the worker. Needs
+access of kind supervisor.';
 
 CREATE FUNCTION kin_tr.delete_worker(worker text, workspace text DEFAULT NULL, if_version bigint
     DEFAULT NULL)
@@ -232,7 +242,8 @@ CREATE FUNCTION kin_tr.delete_worker(worker text, workspace text DEFAULT NULL, i
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_supervisor'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.delete_worker IS
-'Deletes a worker. Error 55006 while it has an open reservation. Needs access of kind supervisor.';
+'Deletes a worker. Errors: KT002, 25001, 42704, 55006 while it has an open reservation. Needs access of kind
+supervisor.';
 
 CREATE FUNCTION kin_tr.get_worker(worker text, workspace text DEFAULT NULL)
     RETURNS TABLE (sid kin_tr.sid, account_sid kin_tr.sid, workspace_sid kin_tr.sid, friendly_name
@@ -242,7 +253,8 @@ CREATE FUNCTION kin_tr.get_worker(worker text, workspace text DEFAULT NULL)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_reader'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.get_worker IS
-'A worker, with Twilio''s fields. Needs access of kind reader.';
+'A worker, with Twilio''s fields. Error 42704 where there is none.
+Needs access of kind reader.';
 
 CREATE FUNCTION kin_tr.update_worker_channel(worker text, task_channel text, capacity integer
     DEFAULT NULL, available boolean DEFAULT NULL, workspace text DEFAULT NULL)
@@ -264,7 +276,8 @@ CREATE FUNCTION kin_tr.get_worker_channel(worker text, task_channel text, worksp
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_reader'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.get_worker_channel IS
-'A worker''s part in a task channel, with Twilio''s fields. Needs access of kind reader.';
+'A worker''s part in a task channel, with Twilio''s fields. Error 42704 where there is none.
+Needs access of kind reader.';
 
 CREATE FUNCTION kin_tr.worker_status(worker text, workspace text DEFAULT NULL)
     RETURNS TABLE (worker_sid kin_tr.sid, friendly_name text, activity_name text, available boolean,
@@ -274,7 +287,8 @@ CREATE FUNCTION kin_tr.worker_status(worker text, workspace text DEFAULT NULL)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_reader'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.worker_status IS
-'What a worker is doing, a row for each of its channels. Needs access of kind reader.';
+'What a worker is doing, a row for each of its channels. open_reservations: pending, accepted and wrapping, which all
+take capacity; assigned_tasks: accepted. Error 42704 where there is no such worker. Needs access of kind reader.';
 
 CREATE FUNCTION kin_tr.active_reservations(worker text DEFAULT NULL, workspace text DEFAULT NULL)
     RETURNS TABLE (sid kin_tr.sid, reservation_status text, task_sid kin_tr.sid, worker_sid
@@ -283,7 +297,8 @@ CREATE FUNCTION kin_tr.active_reservations(worker text DEFAULT NULL, workspace t
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_reader'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.active_reservations IS
-'The open reservations of a worker, or of all, oldest first. Needs access of kind reader.';
+'The open reservations (pending, accepted, wrapping) of a worker, or of all, oldest first. Error 42704 where there is
+no such worker. Needs access of kind reader.';
 
 CREATE FUNCTION kin_tr.get_task(task text, workspace text DEFAULT NULL)
     RETURNS SETOF kin_tr.all_tasks

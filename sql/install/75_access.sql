@@ -128,12 +128,12 @@ CREATE FUNCTION kin_tr.grant_access(role regrole, kind text, workspace text DEFA
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_grant'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.grant_access IS
-'Lets a role, and its members, use a workspace, or all of them: as reader; as app: tasks, reservations and
-workers'' activities; as supervisor: workers too; as admin: everything of the workspace. Error 42501, 42704,
-22023. Needs access of kind admin, for all workspaces the owner''s.';
+'Lets a role, and its members, use a workspace, or all of them where none is named, kin_tr.workspace notwithstanding:
+as reader; as app: tasks, reservations and workers'' activities; as supervisor: workers too; as admin: everything of
+the workspace. Errors: 42501, 42704, 22004, 22023. Needs access of kind admin, for all workspaces the owner''s.';
 CREATE FUNCTION kin_tr.revoke_access(role regrole, kind text, workspace text DEFAULT NULL) RETURNS void
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_grant'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.revoke_access IS
-'Takes back what grant_access() gave with the same arguments. Error 42704 where it gave nothing. Needs
-access of kind admin, for all workspaces the owner''s.';
+'Takes back what grant_access() gave with the same arguments; a role can only be dropped after it. Errors: 42501, 42704
+where it gave nothing, 22004, 22023. Needs access of kind admin, for all workspaces the owner''s.';

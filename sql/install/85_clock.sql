@@ -33,6 +33,7 @@ BEGIN
     RETURN kin_tr.now();
 END $$;
 COMMENT ON FUNCTION kin_tr.set_clock(timestamptz, boolean) IS
-'Makes kin_tr''s clock stand at a moment, for tests: router and relay pause, and tick() alone acts.
-It may start anywhere while no worker or task exists, and never goes back after that. NULL returns to
-real time; refused while tasks are open, or from the future, unless force. Error KT011. Only for the owner.';
+'Makes kin_tr''s clock stand at a moment, for tests: router and relay pause in this database, and tick() alone acts.
+It may start anywhere while no worker or task exists, and never goes back after that. NULL returns to real time;
+refused while tasks are open, or from the future, unless force, for all that is due by then would time out at once.
+Returns the time that kin_tr goes by now. Error KT011. Only for the owner.';

@@ -21,9 +21,10 @@ CREATE FUNCTION kin_tr.health() RETURNS TABLE (item text, state text, detail tex
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_health'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.health() IS
-'How kin_tr is running in this database, an item a row: version, preload, each worker with its state and lag,
-workers that could not be started, clock, home, missed edges, oldest waiting task, invariants are check()''s.
-state: ok, paused, missing or fault. Needs access of kind reader somewhere.';
+'How kin_tr is running in this database, an item a row: version, preload, router and relay with how long ago each last
+looked, workers of the cluster that could not be started, clock, home, missed edges. state: ok, paused, missing or
+fault; docs/operations.md says what to do. Whether the data is right, check() says. Needs access of kind reader
+somewhere.';
 
 CREATE FUNCTION kin_tr._health() RETURNS TABLE (item text, state text, detail text)
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$

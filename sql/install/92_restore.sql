@@ -7,7 +7,8 @@ COMMENT ON FUNCTION kin_tr.resume_after_restore(boolean) IS
 'Lets this database, a copy of another, act: makes it the home, begins a new era of events where it is in another
 cluster, and returns what check() finds. shift_deadlines moves every deadline of live tasks and reservations on by
 the time since the original''s last event, so that nothing times out for having been asleep; the time for which a
-callback was asked stays. false leaves all as they are. Only for the owner.';
+callback was asked stays. false leaves all as they are. Error 55000 where the database is at home. Locks all live
+tasks and reservations. Only for the owner.';
 
 CREATE FUNCTION kin_tr._resume_after_restore(shift_deadlines boolean)
     RETURNS TABLE (invariant text, object kin_tr.sid, detail text)

@@ -174,6 +174,18 @@ read_operand(KtParser *parser, KtOperand *operand)
 	}
 }
 
+/* What stands for an operator in SQL, and what to write instead. */
+static const struct
+{
+	const char *word;
+	const char *hint;
+}			foreign_words[] =
+{
+	{"IS", "Write == null or != null."},
+	{"LIKE", "There are no patterns; CONTAINS looks for a part of a string."},
+	{"BETWEEN", "Write two conditions, with >= and <=."}
+};
+
 /* No operator where one must be: a value alone is no condition. */
 static bool
 operator_fault(KtParser *parser, const KtToken *left)
@@ -184,6 +196,9 @@ operator_fault(KtParser *parser, const KtToken *left)
 						 keyword == KT_KEYWORD_AND || keyword == KT_KEYWORD_OR);
 
 	kt_parser_expected(parser, "an operator");
+	for (size_t i = 0; i < sizeof(foreign_words) / sizeof(foreign_words[0]); i++)
+		if (kt_token_is_word(&parser->token, foreign_words[i].word))
+			return kt_expr_hint(parser->error, "%s", foreign_words[i].hint);
 	if (!alone || left->kind != KT_TOKEN_NAME)
 		return false;
 	if (left->keyword != KT_KEYWORD_NONE)

@@ -74,6 +74,21 @@ status_by_name(const char *name)
 	elog(ERROR, "unknown reservation status \"%s\"", name);
 }
 
+/* What to do instead of an edge that there is not. */
+static const char *
+transition_hint(KtReservationStatus from, KtReservationStatus to)
+{
+	if (from == KT_RESERVATION_COMPLETED)
+		return "The reservation has ended.";
+	if (!kt_reservation_is_open(from))
+		return "The offer has ended; the task may have been offered again.";
+	if (from == KT_RESERVATION_PENDING)
+		return "The worker must accept it first.";
+	if (to == KT_RESERVATION_ACCEPTED || to == KT_RESERVATION_REJECTED)
+		return "It has been accepted already.";
+	return "See the reservation's state diagram in docs/architecture.md.";
+}
+
 /* The event of an edge; an error where there is no such edge. */
 static const char *
 edge_event(const KtReservation *reservation, KtReservationStatus to)
@@ -88,8 +103,7 @@ edge_event(const KtReservation *reservation, KtReservationStatus to)
 			(errcode(gone ? KT_ERRCODE_RESERVATION_GONE : KT_ERRCODE_ILLEGAL_TRANSITION),
 			 errmsg("reservation %s cannot go from %s to %s", kt_sid_cstring(&reservation->sid),
 					status_names[reservation->status], status_names[to]),
-			 gone ? errhint("The offer has ended; the task may have been offered again.") :
-			 errhint("See the reservation's state diagram in docs/architecture.md.")));
+			 errhint("%s", transition_hint(reservation->status, to))));
 }
 
 /* The columns of the table reservations, in its order. */

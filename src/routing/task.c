@@ -77,6 +77,19 @@ status_by_name(const char *name)
 	elog(ERROR, "unknown task status \"%s\"", name);
 }
 
+/* What to do instead of an edge that there is not. */
+static const char *
+transition_hint(KtTaskStatus from, KtTaskStatus to)
+{
+	if (from == KT_TASK_COMPLETED || from == KT_TASK_CANCELED)
+		return "The task has ended.";
+	if (to == KT_TASK_CANCELED)
+		return "An assigned task ends by being completed.";
+	if (from == KT_TASK_PENDING || from == KT_TASK_RESERVED)
+		return "A worker must accept it first; one that nobody is to have ends by being canceled.";
+	return "See the task's state diagram in docs/architecture.md.";
+}
+
 void
 kt_task_transition(KtTask *task, KtTaskStatus to)
 {
@@ -90,11 +103,7 @@ kt_task_transition(KtTask *task, KtTaskStatus to)
 			(errcode(KT_ERRCODE_ILLEGAL_TRANSITION),
 			 errmsg("task %s cannot go from %s to %s", kt_sid_cstring(&task->sid),
 					status_names[task->status], status_names[to]),
-			 task->status == KT_TASK_COMPLETED || task->status == KT_TASK_CANCELED ?
-			 errhint("The task has ended.") :
-			 task->status == KT_TASK_ASSIGNED && to == KT_TASK_CANCELED ?
-			 errhint("An assigned task ends by being completed.") :
-			 errhint("See the task's state diagram in docs/architecture.md.")));
+			 errhint("%s", transition_hint(task->status, to))));
 }
 
 /* The columns of the table tasks, in its order. */

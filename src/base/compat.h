@@ -49,13 +49,17 @@
 #define KT_OWNS_EXTENSION(extension, role) pg_extension_ownercheck(extension, role)
 #endif
 
-/* PG 16 tells which indexes an update needs; before, whether any. */
+/*
+ * PG 16 tells which indexes an update needs, all or only those like BRIN, which
+ * point to no row; before, whether any.
+ */
 #if PG_VERSION_NUM >= 160000
 #define KtUpdateIndexes TU_UpdateIndexes
-#define KT_UPDATES_INDEXES(indexes) ((indexes) != TU_None)
+#define KT_UPDATES_INDEX(indexes, info) \
+	((indexes) == TU_All || ((indexes) == TU_Summarizing && (info)->ii_Summarizing))
 #else
 #define KtUpdateIndexes bool
-#define KT_UPDATES_INDEXES(indexes) (indexes)
+#define KT_UPDATES_INDEX(indexes, info) (indexes)
 #endif
 
 /* PG 18 asks whether a deferrable key will do, and takes a place for statistics. */

@@ -41,7 +41,8 @@ typedef struct TableIndex
 typedef struct Table
 {
 	Oid			oid;			/* hash key */
-	bool		valid;
+	bool		complete;		/* what follows has been learnt */
+	bool		valid;			/* and nothing has changed since */
 	MemoryContext context;
 	EState	   *estate;			/* for predicates and expressions */
 	int			nindexes;
@@ -101,8 +102,10 @@ learn(Table *table, Relation relation)
 	ListCell   *cell;
 	MemoryContext old;
 
-	forget(table);
+	/* An error on the way leaves it incomplete: half of the indexes would be worse than none. */
+	table->complete = false;
 	table->valid = true;
+	forget(table);
 	table->context = AllocSetContextCreate(CacheMemoryContext, "kin_tr rows", ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(table->context);
 	table->estate = CreateExecutorState();
@@ -125,6 +128,7 @@ learn(Table *table, Relation relation)
 	table->equal = InvalidOid;
 	if (OidIsValid(table->primary_key))
 		learn_equality(table);
+	table->complete = true;
 }
 
 static Table *
@@ -144,7 +148,7 @@ find_table(Relation relation)
 	table = hash_search(tables, &oid, HASH_ENTER, &found);
 	if (!found)
 		memset((char *) table + sizeof(Oid), 0, sizeof(Table) - sizeof(Oid));
-	while (!table->valid)
+	while (!table->complete || !table->valid)
 		learn(table, relation);
 	return table;
 }
@@ -152,9 +156,13 @@ find_table(Relation relation)
 static void
 fill_index(Table *table, TableIndex *index, Relation relation, TupleTableSlot **slots, int nslots)
 {
-	Relation	opened = index_open(index->oid, RowExclusiveLock);
+	Relation	opened;
 	ExprContext *context = GetPerTupleExprContext(table->estate);
 
+	/* CREATE INDEX CONCURRENTLY, or REINDEX, has yet to build it. */
+	if (!index->info->ii_ReadyForInserts)
+		return;
+	opened = index_open(index->oid, RowExclusiveLock);
 	for (int i = 0; i < nslots; i++)
 	{
 		Datum		values[INDEX_MAX_KEYS];
@@ -205,8 +213,8 @@ kt_row_update(Relation relation, HeapTuple *tuple, Datum *values, bool *isnull)
 	PreventCommandIfReadOnly("UPDATE");
 	ExecForceStoreHeapTuple(heap_form_tuple(RelationGetDescr(relation), values, isnull), slot, true);
 	simple_table_tuple_update(relation, &tid, slot, InvalidSnapshot, &indexes);
-	if (KT_UPDATES_INDEXES(indexes))
-		for (int i = 0; i < table->nindexes; i++)
+	for (int i = 0; i < table->nindexes; i++)
+		if (KT_UPDATES_INDEX(indexes, table->indexes[i].info))
 			fill_index(table, &table->indexes[i], relation, &slot, 1);
 	*tuple = ExecCopySlotHeapTuple(slot);
 	(*tuple)->t_self = slot->tts_tid;

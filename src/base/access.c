@@ -133,7 +133,7 @@ load_sight(Sight *sight)
 	KtSpi		spi;
 
 	kt_spi_begin(&spi);
-	sight->nworkspaces = kt_spi(&all, NULL, NULL);
+	sight->nworkspaces = kt_spi_latest(&all, NULL, NULL);
 	sight->workspaces = MemoryContextAlloc(sight_context,
 										   sizeof(Workspace) * Max(sight->nworkspaces, 1));
 	for (int i = 0; i < sight->nworkspaces; i++)
@@ -144,7 +144,7 @@ load_sight(Sight *sight)
 	}
 	if (!everything)
 	{
-		uint64		n = kt_spi(&grants, NULL, NULL);
+		uint64		n = kt_spi_latest(&grants, NULL, NULL);
 
 		for (uint64 i = 0; i < n; i++)
 		{

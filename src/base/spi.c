@@ -21,6 +21,7 @@
 #include "utils/lsyscache.h"
 #include "utils/plancache.h"
 #include "utils/resowner.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "base/spi.h"
@@ -222,6 +223,17 @@ uint64
 kt_spi_read(KtPlan *plan, Datum *values, const char *nulls, uint64 limit)
 {
 	return execute(plan, values, nulls, true, limit);
+}
+
+uint64
+kt_spi_latest(KtPlan *plan, Datum *values, const char *nulls)
+{
+	uint64		n;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	n = kt_spi_read(plan, values, nulls, 0);
+	PopActiveSnapshot();
+	return n;
 }
 
 void

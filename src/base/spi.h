@@ -33,6 +33,12 @@ extern uint64 kt_spi(KtPlan *plan, Datum *values, const char *nulls);
 extern uint64 kt_spi_read(KtPlan *plan, Datum *values, const char *nulls, uint64 limit);
 
 /*
+ * The same, but sees what has been committed by now, whatever the transaction's
+ * isolation: for what is remembered beyond its end.
+ */
+extern uint64 kt_spi_latest(KtPlan *plan, Datum *values, const char *nulls);
+
+/*
  * kin_tr's own statements run as the extension's owner, so that no role needs
  * a right on a table: between these two, and nowhere else.  An error undoes
  * the switch with the transaction.  Calls nest.

@@ -53,7 +53,7 @@ is_of_this_system(void)
 static int32
 find_era(void)
 {
-	return kt_spi(&last_era, NULL, NULL) > 0 && is_of_this_system() ? kt_column_int32(0, 1) : 0;
+	return kt_spi_latest(&last_era, NULL, NULL) > 0 && is_of_this_system() ? kt_column_int32(0, 1) : 0;
 }
 
 int32

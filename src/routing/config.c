@@ -198,6 +198,8 @@ allocate(void *context, size_t size)
 /*
  * The loaders below read one row, enter it under its key and give the entry;
  * NULL where there is no row.  What can fail comes before the entry is made.
+ * They read what is committed: a transaction with an old snapshot must not leave
+ * what it sees to those that follow it.
  */
 const KtWorkspace *
 kt_config_workspace(KtConfig *config, const KtSid *sid)
@@ -209,7 +211,7 @@ kt_config_workspace(KtConfig *config, const KtSid *sid)
 	KtWorkspace *workspace = hash_search(config->workspaces, sid, HASH_FIND, NULL);
 	Datum		values[] = {SidPGetDatum(sid)};
 
-	if (workspace != NULL || kt_spi(&plan, values, NULL) == 0)
+	if (workspace != NULL || kt_spi_latest(&plan, values, NULL) == 0)
 		return workspace;
 	workspace = hash_search(config->workspaces, sid, HASH_ENTER, NULL);
 	workspace->friendly_name = keep(config, kt_column_cstring(0, 1));
@@ -228,7 +230,7 @@ kt_config_activity(KtConfig *config, const KtSid *sid)
 	KtActivity *activity = hash_search(config->activities, sid, HASH_FIND, NULL);
 	Datum		values[] = {SidPGetDatum(sid)};
 
-	if (activity != NULL || kt_spi(&plan, values, NULL) == 0)
+	if (activity != NULL || kt_spi_latest(&plan, values, NULL) == 0)
 		return activity;
 	activity = hash_search(config->activities, sid, HASH_ENTER, NULL);
 	activity->workspace = kt_column_sid(0, 1);
@@ -247,7 +249,7 @@ kt_config_task_channel(KtConfig *config, const KtSid *sid)
 	KtTaskChannel *channel = hash_search(config->task_channels, sid, HASH_FIND, NULL);
 	Datum		values[] = {SidPGetDatum(sid)};
 
-	if (channel != NULL || kt_spi(&plan, values, NULL) == 0)
+	if (channel != NULL || kt_spi_latest(&plan, values, NULL) == 0)
 		return channel;
 	channel = hash_search(config->task_channels, sid, HASH_ENTER, NULL);
 	channel->workspace = kt_column_sid(0, 1);
@@ -269,7 +271,7 @@ kt_config_task_queue(KtConfig *config, const KtSid *sid)
 	const KtExpr *expression = NULL;
 	KtExprError error;
 
-	if (queue != NULL || kt_spi(&plan, values, NULL) == 0)
+	if (queue != NULL || kt_spi_latest(&plan, values, NULL) == 0)
 		return queue;
 	target = kt_column_cstring(0, 3);
 	if (strspn(target, " \t\r\n") < strlen(target))
@@ -314,7 +316,7 @@ kt_config_workflow(KtConfig *config, const KtSid *sid, int32 version)
 	key.sid = *sid;
 	key.version = version;
 	workflow = hash_search(config->workflows, &key, HASH_FIND, NULL);
-	if (workflow != NULL || kt_spi(&plan, values, NULL) == 0)
+	if (workflow != NULL || kt_spi_latest(&plan, values, NULL) == 0)
 		return workflow;
 	old = MemoryContextSwitchTo(config->context);
 	/* Sids of queues were checked when it was written; one may be gone since. */
@@ -343,7 +345,7 @@ kt_config_workflow_version(KtConfig *config, const KtSid *sid)
 
 	if (entry != NULL)
 		return entry->version;
-	if (kt_spi(&plan, values, NULL) == 0)
+	if (kt_spi_latest(&plan, values, NULL) == 0)
 		return 0;
 	entry = hash_search(config->versions, sid, HASH_ENTER, NULL);
 	entry->version = kt_column_int32(0, 1);
@@ -361,7 +363,7 @@ kt_config_only_workflow(KtConfig *config, const KtSid *workspace, KtSid *sid)
 
 	if (entry == NULL)
 	{
-		uint64		found = kt_spi(&plan, values, NULL);
+		uint64		found = kt_spi_latest(&plan, values, NULL);
 
 		entry = hash_search(config->only_workflows, workspace, HASH_ENTER, NULL);
 		memset(&entry->workflow, 0, sizeof(KtSid));
@@ -420,7 +422,7 @@ look_up(const char *kind_letters, const char *name, const KtSid *workspace, KtSi
 	{
 		Datum		values[] = {SidPGetDatum(sid), SidPGetDatum(workspace)};
 
-		return kt_sid_is(sid, kind_letters) && kt_spi(&kind->by_sid, values, NULL) > 0;
+		return kt_sid_is(sid, kind_letters) && kt_spi_latest(&kind->by_sid, values, NULL) > 0;
 	}
 	else
 	{
@@ -428,7 +430,7 @@ look_up(const char *kind_letters, const char *name, const KtSid *workspace, KtSi
 			str_tolower(name, strlen(name), DEFAULT_COLLATION_OID) : pstrdup(name);
 		Datum		values[] = {SidPGetDatum(workspace), kt_text_datum(key)};
 
-		if (kt_spi(&kind->by_name, values, NULL) == 0)
+		if (kt_spi_latest(&kind->by_name, values, NULL) == 0)
 			return false;
 		*sid = kt_column_sid(0, 1);
 		return true;

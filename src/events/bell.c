@@ -156,6 +156,9 @@ kt_bell_ring(KtCursor *cursor, int *nevents)
 		(void) ring_for_all(listeners);
 	}
 	text = kt_cursor_print(cursor);
+	/* One that names hundreds of running transactions leaves no room for events. */
+	if (strlen(text) > MAX_PAYLOAD / 2)
+		text = "";
 	for (int i = 0; events != NULL && i < n; i++)
 	{
 		int			room = MAX_PAYLOAD - 100 - (int) strlen(text);
@@ -165,9 +168,6 @@ kt_bell_ring(KtCursor *cursor, int *nevents)
 		if (!kt_sid_is_null(&events[i].worker))
 			tell(find_listener(listeners, &events[i].worker, &events[i].workspace), &events[i], room);
 	}
-	/* A cursor that names thousands of running transactions fits no payload. */
-	if (strlen(text) > MAX_PAYLOAD - 200)
-		text = "";
 	hash_seq_init(&scan, listeners);
 	while ((listener = hash_seq_search(&scan)) != NULL)
 		rung += notify(listener, text);

@@ -309,7 +309,8 @@ static KtRouter *ticker = NULL;
 static void
 forget_at_abort(XactEvent event, void *arg)
 {
-	if (event == XACT_EVENT_ABORT && ticker != NULL)
+	/* What is prepared may be rolled back by another session. */
+	if ((event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE) && ticker != NULL)
 		kt_router_forget(ticker);
 }
 

@@ -10,7 +10,7 @@ use Test::More;
 
 use KinTr::Cluster;
 
-my $node = start_node('no_preload', preload => 0);
+my $node = start_node('no_preload', preload => 0, conf => "max_prepared_transactions = 1\n");
 my $app = connect_to($node);
 my $json = JSON::PP->new;
 
@@ -212,6 +212,17 @@ $app->do('SELECT kin_tr.set_clock(kin_tr.next_due())');
 is(value('SELECT timed_out FROM kin_tr.tick()'), 1, 'a timer fires');
 $app->rollback;
 is(value('SELECT assignment_status FROM kin_tr.get_task(?)', $task), 'reserved', 'and has not, where that is rolled back');
+$app->do('SELECT kin_tr.accept_reservation(sid) FROM kin_tr.active_reservations()');
+$app->do('SELECT kin_tr.complete_task(?)', undef, $task);
+
+# What it has prepared and another rolls back it forgets.
+$task = value(q{SELECT kin_tr.create_task('{"number": 7}')});
+$app->begin_work;
+is(value('SELECT assigned FROM kin_tr.tick()'), 1, 'an offer is prepared');
+$app->do(q{PREPARE TRANSACTION 'offer'});
+$app->rollback;
+$app->do(q{ROLLBACK PREPARED 'offer'});
+is(value('SELECT assigned FROM kin_tr.tick()'), 1, 'rolled back, it is made again');
 $app->do('SELECT kin_tr.accept_reservation(sid) FROM kin_tr.active_reservations()');
 $app->do('SELECT kin_tr.complete_task(?)', undef, $task);
 

@@ -107,14 +107,22 @@ carry_out(KtRouter *router, Work *work)
 	work->done = true;
 }
 
+/* What a task takes of memory, which its attributes can make much, is given back after it. */
 static void
 carry_out_batch(KtRouter *router, Work *batch, int n)
 {
+	MemoryContext each = AllocSetContextCreate(CurrentMemoryContext, "kin_tr assignment",
+											   ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(each);
+
 	for (int i = 0; i < n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		carry_out(router, &batch[i]);
+		MemoryContextReset(each);
 	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(each);
 	kt_events_flush();
 }
 

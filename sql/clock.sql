@@ -69,3 +69,11 @@ SELECT count(*) > 0 AS kept FROM kin_tr.events;
 SELECT partitions_dropped, keys_deleted FROM kin_tr.maintain();
 SELECT count(*) > 0 AS kept FROM kin_tr.events;
 SELECT kin_tr.delete_workspace('clock');
+
+-- in a parallel plan of a fresh session it tells the time as anywhere
+CREATE TABLE test.many WITH (parallel_workers = 2) AS SELECT FROM generate_series(1, 1000);
+\c
+LOAD 'kin_tr';
+SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0;
+SELECT kin_tr.now() IS NOT NULL AS told, count(*) FROM test.many GROUP BY 1;
+DROP TABLE test.many;

@@ -11,6 +11,7 @@
 
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/xact.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -37,11 +38,12 @@ clock_invalidated(Datum arg, Oid relation)
 		known = false;
 }
 
+/* In a parallel operation no snapshot can be taken, and the statement's must do. */
 static bool
 read_clock(TimestampTz *now)
 {
 	Relation	relation = table_open(clock_relation, AccessShareLock);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Snapshot	snapshot = RegisterSnapshot(IsInParallelMode() ? GetActiveSnapshot() : GetLatestSnapshot());
 	TableScanDesc scan = table_beginscan(relation, snapshot, 0, NULL);
 	TupleTableSlot *slot = table_slot_create(relation, NULL);
 	bool		found = table_scan_getnextslot(scan, ForwardScanDirection, slot);
@@ -73,9 +75,12 @@ set_clock_row(TimestampTz *now)
 		registered = true;
 	}
 	clock_relation = kt_relation_oid("clock");
-	/* An invalidation that comes while it is read must not be lost. */
-	known = true;
+	/* An invalidation that comes while it is read must not be lost, nor an error end in "not set". */
+	known = is_set = true;
 	is_set = read_clock(now);
+	/* A statement's snapshot may be older than the last invalidation. */
+	if (IsInParallelMode())
+		known = false;
 	return is_set;
 }
 

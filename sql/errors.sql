@@ -138,6 +138,8 @@ CALL test.refused($$SELECT kin_tr.update_worker_channel('Alice', NULL, 1)$$);
 CALL test.refused($$SELECT kin_tr.accept_reservation(NULL)$$);
 CALL test.refused($$SELECT kin_tr.cancel_task(NULL)$$);
 CALL test.refused($$SELECT kin_tr.create_callback_task('+1', kin_tr.now(), replaces => '')$$);
+CALL test.refused($$SELECT kin_tr._event(NULL, NULL, NULL, NULL)$$);
+CALL test.refused($$SELECT kin_tr._resolve(NULL, 'x', NULL)$$);
 
 -- nothing of all this has changed anything
 SELECT test.digest() = :'before' AS unchanged;

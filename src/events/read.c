@@ -49,8 +49,13 @@ sid_argument(FunctionCallInfo fcinfo, int argument)
 Datum
 kin_tr_event(PG_FUNCTION_ARGS)
 {
-	KtEvent		event = {text_to_cstring(PG_GETARG_TEXT_PP(0))};
+	KtEvent		event = {0};
 
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("event_type must not be null")));
+	event.type = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	event.id = kt_event_id();
 	event.date = kt_now();
 	event.workspace = sid_argument(fcinfo, 1);

@@ -539,11 +539,16 @@ kin_tr_try_lock_for_delete(PG_FUNCTION_ARGS)
 Datum
 kin_tr_resolve(PG_FUNCTION_ARGS)
 {
-	char	   *kind = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	KtSid	   *result = palloc(sizeof(KtSid));
+	char	   *kind;
 	char	   *name;
 	KtSpi		spi;
 
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(2))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("kind and workspace must not be null")));
+	kind = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	if (PG_ARGISNULL(1))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),

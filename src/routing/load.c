@@ -335,13 +335,14 @@ kt_router_load(KtRouter *router)
 {
 	KtEventRef *own;
 	int			nown;
+	KtCursor	cursor;
 	KtSpi		spi;
 
 	kt_router_forget(router);
 	kt_spi_begin(&spi);
 	PushActiveSnapshot(GetLatestSnapshot());
-	router->cursor = kt_cursor_at_snapshot();
-	router->cursor = kt_cursor_copy(&router->cursor, router->context);
+	cursor = kt_cursor_at_snapshot();
+	router->cursor = kt_cursor_copy(&cursor, router->context);
 	router->own_xid = kt_cursor_own_xid();
 	own = kt_cursor_read_own(0, &nown);
 	router->own_event = nown > 0 ? own[nown - 1].id : 0;
@@ -480,8 +481,9 @@ kt_router_catch_up(KtRouter *router, bool with_own)
 	if (events != NULL)
 	{
 		apply_events(router, events, n, &looks);
+		cursor = kt_cursor_copy(&cursor, router->context);
 		pfree(router->cursor.xip);
-		router->cursor = kt_cursor_copy(&cursor, router->context);
+		router->cursor = cursor;
 	}
 	if (with_own && events != NULL)
 	{

@@ -232,11 +232,13 @@ read_document(int64 id)
 {
 	static KtPlan plan = {"SELECT data FROM kin_tr.events WHERE id = $1", "I"};
 	Datum		values[] = {Int64GetDatum(id)};
+	Jsonb	   *document = NULL;
 	bool		isnull;
 
-	if (kt_spi_read(&plan, values, NULL, 1) == 0 || kt_column_is_null(0, 1))
-		return NULL;
-	return DatumGetJsonbP(kt_column(0, 1, &isnull));
+	if (kt_spi_read(&plan, values, NULL, 1) > 0 && !kt_column_is_null(0, 1))
+		document = DatumGetJsonbPCopy(kt_column(0, 1, &isnull));
+	SPI_freetuptable(SPI_tuptable);
+	return document;
 }
 
 /* One row of the log, as read_page() reads it. */
@@ -254,7 +256,7 @@ typedef struct Row
 	int64		task_document;
 	int64		worker_document;
 	char	   *actor;
-	Jsonb	   *data;
+	Datum		data;			/* jsonb, large ones still out of line; 0: none */
 } Row;
 
 static const char *const sid_names[] = {
@@ -307,7 +309,7 @@ add_task_document(KtData *data, const Row *row)
 
 	if (document == NULL)
 		return;
-	if (row->data != NULL)
+	if (row->data != (Datum) 0)
 		add_keys(data, document, "task_attributes", NULL);
 	else
 		add_keys(data, document, "", kt_sid_is_null(&row->sids[TASK_QUEUE_SID]) ? "task_queue_" : NULL);
@@ -333,8 +335,8 @@ event_data(const Row *row, const Workspace *workspace)
 	kt_data_string(&data, "workspace_name", workspace->name);
 	for (int i = 0; i < lengthof(sid_names); i++)
 		kt_data_sid(&data, sid_names[i], &row->sids[i]);
-	if (row->data != NULL)
-		add_keys(&data, row->data, "", NULL);
+	if (row->data != (Datum) 0)
+		add_keys(&data, DatumGetJsonbP(row->data), "", NULL);
 	add_task_document(&data, row);
 	add_worker_document(&data, row);
 	return kt_data_end(&data);
@@ -392,23 +394,28 @@ read_page(const Batch *batch, const Filter *filter, int size, int *count)
 		row->worker_document = kt_column_int64(i, 16);
 		row->actor = kt_column_cstring(i, 17);
 		if (!kt_column_is_null(i, 18))
-			row->data = DatumGetJsonbP(kt_column(i, 18, &isnull));
+			row->data = kt_column(i, 18, &isnull);
 	}
 	*count = (int) n;
 	return rows;
 }
 
+/* What it takes of memory, which attributes can make much, is given back. */
 static void
 put_row(ReturnSetInfo *rsinfo, const Batch *batch, Row *row, Workspace *workspace, bool final)
 {
+	MemoryContext old = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(old, "kin_tr event", ALLOCSET_DEFAULT_SIZES);
 	Datum		values[12];
 	bool		nulls[12] = {false};
 	KtSid		sid = kt_sid_of_event(row->recorded_at, row->id);
-	char	   *cursor = final ? kt_cursor_print(&batch->to) :
-		psprintf("%s/%s/" INT64_FORMAT "/" INT64_FORMAT "/" INT64_FORMAT, kt_cursor_print(&batch->from),
-				 kt_cursor_print(&batch->to), row->id, batch->last, batch->dropped);
+	char	   *cursor;
 
 	find_workspace(workspace, &row->workspace);
+	MemoryContextSwitchTo(context);
+	cursor = final ? kt_cursor_print(&batch->to) :
+		psprintf("%s/%s/" INT64_FORMAT "/" INT64_FORMAT "/" INT64_FORMAT, kt_cursor_print(&batch->from),
+				 kt_cursor_print(&batch->to), row->id, batch->last, batch->dropped);
 	values[0] = kt_text_datum(cursor);
 	values[1] = SidPGetDatum(&sid);
 	values[2] = kt_text_datum(row->type);
@@ -426,6 +433,8 @@ put_row(ReturnSetInfo *rsinfo, const Batch *batch, Row *row, Workspace *workspac
 	values[10] = JsonbPGetDatum(event_data(row, workspace));
 	values[11] = Int64GetDatum(row->id);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
 }
 
 /*

@@ -7,7 +7,7 @@ CREATE TABLE kin_tr.event_eras (
 );
 COMMENT ON TABLE kin_tr.event_eras IS
     'Spans in which transaction ids mean the same; a restore or failover begins a new one';
-COMMENT ON COLUMN kin_tr.event_eras.number IS 'from 1';
+COMMENT ON COLUMN kin_tr.event_eras.number IS 'rises; the seconds since 2000 when it began, so that copies of a database begin different ones';
 COMMENT ON COLUMN kin_tr.event_eras.system_identifier IS 'of the cluster, as in pg_control_system()';
 COMMENT ON COLUMN kin_tr.event_eras.timeline IS 'of the WAL';
 COMMENT ON COLUMN kin_tr.event_eras.begun_at IS 'when, by the real clock';
@@ -107,10 +107,10 @@ CREATE FUNCTION kin_tr.current_cursor() RETURNS text
 COMMENT ON FUNCTION kin_tr.events_since IS
 'Events that a cursor has not seen, in the order of their ids, at most max (1 to 100000). cursor: NULL for the
 oldest kept, or the next_cursor of the last event that was dealt with; where there was none, the same cursor again.
-types, resource (a SID, of any role in the event) and workspace narrow them down; a type that does not exist fits
-none. No event is skipped and none comes twice, whatever commits in which order; the caller''s own uncommitted ones
-are not among them. Errors: KT010 where retention has dropped some that the cursor has not seen, 22023, 22P02, 42704.
-Locks nothing. Needs access of kind reader.';
+types, resource (a SID, of any role in the event) and workspace narrow them down. No event is skipped and none comes
+twice, whatever commits in which order; the caller''s own uncommitted ones are not among them. Errors: KT010 where
+retention has dropped some that the cursor has not seen, or it is of another database; 22023, 22P02, 42704. Locks
+nothing. Needs access of kind reader.';
 COMMENT ON FUNCTION kin_tr.current_cursor() IS
 'A cursor that has seen all that is visible now: events_since() goes on from here. Needs access of kind reader
 somewhere.';

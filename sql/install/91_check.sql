@@ -78,5 +78,7 @@ BEGIN
       FROM kin_tr.reservations r WHERE r.is_open GROUP BY r.worker_sid, r.task_sid HAVING count(*) > 1;
     RETURN QUERY SELECT 'no task is both live and in history', t.sid, t.assignment_status FROM kin_tr.tasks t
      WHERE EXISTS (SELECT FROM kin_tr.task_history h WHERE h.sid = t.sid);
+    RETURN QUERY SELECT 'a role with access exists', a.workspace_sid, a.role::text FROM kin_tr.access a
+     WHERE NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = a.role);
     RETURN QUERY SELECT 'at most one row is home', NULL::kin_tr.sid, format('%s rows', count(*)) FROM kin_tr.home HAVING count(*) > 1;
 END $$;

@@ -19,13 +19,18 @@
 
 PG_FUNCTION_INFO_V1(kin_tr_begin_era);
 
+/*
+ * Its number rises, and tells it apart from one that another copy of this
+ * database begins after the same eras: seconds since 2000.
+ */
 static int32
 insert_era(void)
 {
 	static KtPlan insert = {
 		"INSERT INTO kin_tr.event_eras (number, system_identifier, timeline)"
-		" SELECT coalesce(max(number), 0) + 1, $1, $2 FROM kin_tr.event_eras"
-		" RETURNING number", "Ii"
+		" SELECT greatest(coalesce(max(number), 0) + 1,"
+		"                 least(extract(epoch FROM clock_timestamp() - '2000-01-01Z'), 2000000000)::integer),"
+		"        $1, $2 FROM kin_tr.event_eras RETURNING number", "Ii"
 	};
 	Datum		values[] = {
 		Int64GetDatum((int64) GetSystemIdentifier()),
@@ -103,6 +108,22 @@ kt_era_last(bool *over)
 	}
 	kt_spi_end(&spi);
 	return era;
+}
+
+bool
+kt_era_is_known(int32 era)
+{
+	static KtPlan plan = {"SELECT FROM kin_tr.event_eras WHERE number = $1", "i"};
+	Datum		values[] = {Int32GetDatum(era)};
+	KtSpi		spi;
+	bool		known;
+
+	if (era == 0)
+		return true;
+	kt_spi_begin(&spi);
+	known = kt_spi_read(&plan, values, NULL, 1) > 0;
+	kt_spi_end(&spi);
+	return known;
 }
 
 /*

@@ -17,4 +17,7 @@ extern int32 kt_era(void);
  */
 extern int32 kt_era_last(bool *over);
 
+/* False for one of another database, or one that a restore has undone. */
+extern bool kt_era_is_known(int32 era);
+
 #endif							/* KIN_TR_EVENTS_ERA_H */

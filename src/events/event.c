@@ -53,6 +53,34 @@ static int64 next_id = 0;
 static int	ids_left = 0;
 static bool wrote_events = false;
 
+/* Section 5.1 of the reference, and task-queue.updated. */
+static const char *const types[] = {
+	"activity.created", "activity.updated", "activity.deleted",
+	"reservation.created", "reservation.accepted", "reservation.rejected", "reservation.timeout",
+	"reservation.canceled", "reservation.rescinded", "reservation.wrapup", "reservation.completed",
+	"reservation.failed",
+	"task.created", "task.updated", "task.canceled", "task.wrapup", "task.completed", "task.deleted",
+	"task.system-deleted", "task.transfer-initiated", "task.transfer-attempt-failed",
+	"task.transfer-failed", "task.transfer-canceled", "task.transfer-completed",
+	"task-channel.created", "task-channel.updated", "task-channel.deleted",
+	"task-queue.created", "task-queue.updated", "task-queue.deleted", "task-queue.entered",
+	"task-queue.timeout", "task-queue.moved", "task-queue.expression.updated",
+	"worker.created", "worker.activity.update", "worker.attributes.update", "worker.capacity.update",
+	"worker.channel.availability.update", "worker.deleted",
+	"workflow.created", "workflow.updated", "workflow.deleted", "workflow.target-matched",
+	"workflow.entered", "workflow.timeout", "workflow.skipped",
+	"workspace.created", "workspace.updated", "workspace.deleted"
+};
+
+bool
+kt_event_type_exists(const char *type)
+{
+	for (int i = 0; i < lengthof(types); i++)
+		if (strcmp(types[i], type) == 0)
+			return true;
+	return false;
+}
+
 /*
  * An aborted call leaves nothing behind; a committed one wakes the workers.
  */

@@ -69,6 +69,9 @@ extern void kt_data_boolean(KtData *data, const char *key, bool value);
 extern void kt_data_jsonb(KtData *data, const char *key, Jsonb *value);
 extern Jsonb *kt_data_end(KtData *data);
 
+/* Twilio's types, and those of kin_tr's own. */
+extern bool kt_event_type_exists(const char *type);
+
 /* Called once per transaction that wrote events, at its commit. */
 extern void (*kt_events_committed) (void);
 

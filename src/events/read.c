@@ -28,6 +28,7 @@
 #include "base/errors.h"
 #include "base/spi.h"
 #include "events/cursor.h"
+#include "events/era.h"
 #include "events/event.h"
 
 PG_FUNCTION_INFO_V1(kin_tr_event);
@@ -142,6 +143,18 @@ refuse_expired(const KtCursor *cursor, const KtDropped *dropped)
 				 errhint("Read the state from the tables, and go on from current_cursor().")));
 }
 
+/* Ids of transactions of an era that is not this database's mean nothing here. */
+static void
+refuse_foreign(const KtCursor *cursor)
+{
+	if (!kt_era_is_known(cursor->era))
+		ereport(ERROR,
+				(errcode(KT_ERRCODE_CURSOR_EXPIRED),
+				 errmsg("the cursor is of an era of events that this database does not know"),
+				 errdetail("It comes from another database, or from after the backup that this one was restored from."),
+				 errhint("Read the state from the tables, and go on from current_cursor().")));
+}
+
 /* A fresh cursor, or one within a batch. */
 static void
 open_batch(char *text, Batch *batch)
@@ -155,6 +168,7 @@ open_batch(char *text, Batch *batch)
 	{
 		if (!parse_batch(pstrdup(text), batch))
 			refuse_cursor(text);
+		refuse_foreign(&batch->to);
 		/* What had been given, or dropped before, is no loss. */
 		if (dropped.id > Max(batch->after, batch->dropped))
 			refuse_expired(&batch->from, &dropped);
@@ -164,7 +178,10 @@ open_batch(char *text, Batch *batch)
 	else if (!kt_cursor_parse(text, &batch->from))
 		refuse_cursor(text);
 	if (text != NULL)
+	{
+		refuse_foreign(&batch->from);
 		refuse_expired(&batch->from, &dropped);
+	}
 	batch->dropped = dropped.id;
 	batch->to = kt_cursor_at_snapshot();
 	if (kt_cursor_ids(&batch->from, &batch->to, &batch->after, &batch->last))
@@ -475,6 +492,27 @@ put_batch(ReturnSetInfo *rsinfo, Batch *batch, const Filter *filter, int max)
 		put_row(rsinfo, batch, held, &workspace, true);
 }
 
+/* A misspelt type would never come. */
+static void
+check_types(ArrayType *types)
+{
+	Datum	   *values;
+	bool	   *nulls;
+	int			n;
+
+	deconstruct_array(types, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &n);
+	for (int i = 0; i < n; i++)
+	{
+		char	   *type = nulls[i] ? "NULL" : TextDatumGetCString(values[i]);
+
+		if (!kt_event_type_exists(type))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("there is no event of type \"%s\"", type),
+					 errhint("Types are Twilio's, such as task.created; docs/sql.md lists them.")));
+	}
+}
+
 /* The workspaces that the caller may read and asks for; NULL: all there are. */
 static void
 fill_filter(FunctionCallInfo fcinfo, Filter *filter)
@@ -485,6 +523,7 @@ fill_filter(FunctionCallInfo fcinfo, Filter *filter)
 		filter->nulls[0] = ' ';
 	if (!PG_ARGISNULL(2))
 	{
+		check_types(PG_GETARG_ARRAYTYPE_P(2));
 		filter->values[1] = PG_GETARG_DATUM(2);
 		filter->nulls[1] = ' ';
 	}

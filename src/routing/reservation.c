@@ -567,7 +567,8 @@ kin_tr_complete_reservation(PG_FUNCTION_ARGS)
 							  NULL, call.now);
 	call.task->open_reservations--;
 	if (call.task->open_reservations == 0)
-		kt_task_complete(call.config, call.task, "All reservations were completed", call.now);
+		kt_task_complete(call.config, call.task,
+						 call.task->reason ? NULL : "All reservations were completed", call.now);
 	else
 		kt_task_store(call.task, call.now);
 	return end(&call);

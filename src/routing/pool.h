@@ -162,6 +162,7 @@ struct KtSpace
 	int			npaths;			/* what of a worker any expression reads */
 	KtPath	   *paths;
 	bool	   *path_is_tied;
+	bool		noted;			/* these are all, and classes may have their values */
 	dlist_head	classes;
 	int			nclasses;
 	int			nempty_classes; /* without workers */
@@ -214,6 +215,9 @@ extern KtStepPlan *kt_pool_step(KtPool *pool, KtSpace *space, const KtSid *workf
 								int32 filter, int32 target);
 extern bool kt_pool_may_use(const KtPool *pool, const KtSid *workspace);
 extern int	kt_space_channel(KtSpace *space, const KtSid *channel); /* -1: unknown */
+
+/* Does every class have the values that an expression reads of a worker? */
+extern bool kt_space_knows(KtPool *pool, KtSpace *space, const KtExpr *expression);
 
 extern void kt_vector_add(KtPool *pool, KtVector *vector, void *item);
 extern void kt_vector_remove(KtVector *vector, void *item);
@@ -288,7 +292,7 @@ extern int	kt_head_compare(const KtHead *a, const KtHead *b);
 /* May this class's workers get this group's tasks, capacity aside? */
 extern bool kt_pool_fits(KtPool *pool, KtGroup *group, KtClass *class);
 
-/* Is a class among the workers of a group's queue? */
+/* Is a class among the workers of a group's queue, which the space knows? */
 extern bool kt_pool_in_queue(KtPool *pool, KtGroup *group, KtClass *class);
 
 /* The values of a step's expression for a group and a worker. */

@@ -90,13 +90,17 @@ copy_values(KtPool *pool, KtGroup *group, Jsonb *attributes)
 	group->space->ncounting += (expression->subjects & (1 << KT_SUBJECT_CHANNEL)) != 0;
 }
 
-/* NULL where its workspace or channel is gone: nobody can get its tasks. */
+/*
+ * NULL where nobody can get its tasks: its workspace or channel is gone, or its step
+ * or queue is newer than the pool.
+ */
 KtGroup *
 kt_pool_make_group(KtPool *pool, const KtGroupRow *row)
 {
 	KtSpace    *space = kt_pool_space(pool, &row->workspace);
 	KtGroup    *group;
 	KtStepPlan *step = NULL;
+	const KtTaskQueue *queue = NULL;
 	int			channel;
 	bool		found;
 
@@ -106,11 +110,16 @@ kt_pool_make_group(KtPool *pool, const KtGroupRow *row)
 		(step = kt_pool_step(pool, space, &row->workflow, row->workflow_version, row->filter,
 							 row->target)) == NULL)
 		return NULL;
+	if (!kt_sid_is_null(&row->queue))
+		queue = kt_config_task_queue(pool->config, &row->queue);
+	/* As a step, a queue may be newer than the pool. */
+	if (queue != NULL && !kt_space_knows(pool, space, queue->expression))
+		return NULL;
 	group = hash_search(pool->groups, &row->key, HASH_ENTER, &found);
 	memset((char *) group + sizeof(pg_uuid_t), 0, sizeof(KtGroup) - sizeof(pg_uuid_t));
 	group->space = space;
 	group->queue_sid = row->queue;
-	group->queue = kt_sid_is_null(&row->queue) ? NULL : kt_config_task_queue(pool->config, &row->queue);
+	group->queue = queue;
 	group->channel = channel;
 	group->step = step;
 	group->ignore_capacity = row->ignore_capacity;

@@ -48,7 +48,10 @@ typedef struct KtHeadEntry
 extern HTAB *kt_pool_hash(KtPool *pool, const char *name, Size key, Size entry);
 extern void *kt_pool_alloc(KtPool *pool, Size size);	/* zeroed */
 
-/* pool_space.c: the number of a path of workers, which it gets where it has none. */
+/*
+ * pool_space.c: the number of a path of workers; -1 where no expression that there
+ * was when the space was made reads it, and so no class has its value.
+ */
 extern int	kt_space_path(KtPool *pool, KtSpace *space, const KtPath *path);
 
 /* pool_fit.c */

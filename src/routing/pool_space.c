@@ -16,6 +16,8 @@ kt_space_path(KtPool *pool, KtSpace *space, const KtPath *path)
 	for (int i = 0; i < space->npaths; i++)
 		if (strcmp(space->paths[i].text, path->text) == 0)
 			return i;
+	if (space->noted)
+		return -1;
 	if (space->npaths % 16 == 0)
 	{
 		Size		n = space->npaths + 16;
@@ -61,7 +63,7 @@ note_paths(KtPool *pool, KtSpace *space)
 		"SELECT workflow_sid, number FROM kin_tr.workflow_versions WHERE workspace_sid = $1", "s"
 	};
 	Datum		values[] = {SidPGetDatum(&space->sid)};
-	uint64		n = kt_spi(&queues, values, NULL);
+	uint64		n = kt_spi_latest(&queues, values, NULL);
 	SPITupleTable *table = SPI_tuptable;
 
 	for (uint64 i = 0; i < n; i++)
@@ -72,7 +74,7 @@ note_paths(KtPool *pool, KtSpace *space)
 		if (queue != NULL)
 			note_expression(pool, space, queue->expression);
 	}
-	n = kt_spi(&versions, values, NULL);
+	n = kt_spi_latest(&versions, values, NULL);
 	table = SPI_tuptable;
 	for (uint64 i = 0; i < n; i++)
 	{
@@ -87,6 +89,7 @@ note_paths(KtPool *pool, KtSpace *space)
 		if (configuration && configuration->default_target)
 			note_target(pool, space, configuration->default_target);
 	}
+	space->noted = true;
 }
 
 static void
@@ -96,7 +99,7 @@ load_channels(KtPool *pool, KtSpace *space)
 		"SELECT sid FROM kin_tr.task_channels WHERE workspace_sid = $1 ORDER BY sid", "s"
 	};
 	Datum		values[] = {SidPGetDatum(&space->sid)};
-	uint64		n = kt_spi(&channels, values, NULL);
+	uint64		n = kt_spi_latest(&channels, values, NULL);
 	SPITupleTable *table = SPI_tuptable;
 
 	space->channels = kt_pool_alloc(pool, sizeof(KtTaskChannel *) * Max(n, 1));
@@ -155,6 +158,25 @@ kt_space_channel(KtSpace *space, const KtSid *channel)
 	return -1;
 }
 
+bool
+kt_space_knows(KtPool *pool, KtSpace *space, const KtExpr *expression)
+{
+	for (uint32 i = 0; expression != NULL && i < expression->npaths; i++)
+		if (expression->paths[i].subject == KT_SUBJECT_WORKER &&
+			kt_space_path(pool, space, &expression->paths[i]) < 0)
+			return false;
+	return true;
+}
+
+static bool
+knows_target(KtPool *pool, KtSpace *space, const KtTarget *target)
+{
+	for (uint32 i = 0; target->order_by != NULL && i < target->order_by->nkeys; i++)
+		if (kt_space_path(pool, space, &target->order_by->keys[i].path) < 0)
+			return false;
+	return kt_space_knows(pool, space, target->expression);
+}
+
 KtStepPlan *
 kt_pool_step(KtPool *pool, KtSpace *space, const KtSid *workflow, int32 version, int32 filter,
 			 int32 target)
@@ -162,6 +184,7 @@ kt_pool_step(KtPool *pool, KtSpace *space, const KtSid *workflow, int32 version,
 	KtStepPlan	key;
 	KtStepPlan *step;
 	const KtWorkflow *configured;
+	const KtTarget *step_target;
 	const KtExpr *expression;
 	bool		found;
 
@@ -176,11 +199,15 @@ kt_pool_step(KtPool *pool, KtSpace *space, const KtSid *workflow, int32 version,
 	configured = kt_config_workflow(pool->config, workflow, version);
 	if (configured == NULL)
 		return NULL;
-	step = hash_search(pool->steps, &key.key, HASH_ENTER, &found);
-	step->space = space;
-	step->target = filter == configured->configuration->nfilters ?
+	step_target = filter == configured->configuration->nfilters ?
 		configured->configuration->default_target :
 		&configured->configuration->filters[filter].targets[target];
+	/* A version newer than the pool: the event that tells of it will load all anew. */
+	if (!knows_target(pool, space, step_target))
+		return NULL;
+	step = hash_search(pool->steps, &key.key, HASH_ENTER, &found);
+	step->space = space;
+	step->target = step_target;
 	expression = step->target->expression;
 	step->has_tie = expression != NULL && kt_expr_tie(expression, &step->tie);
 	step->worker_paths = NULL;

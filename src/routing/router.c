@@ -169,6 +169,10 @@ skip_if_is_true(KtRouter *router, const KtTask *task, const KtExpr *skip_if)
 	const KtTaskQueue *queue = kt_config_task_queue(router->pool->config, &task->task_queue);
 	KtValue    *values = palloc0(sizeof(KtValue) * Max(skip_if->npaths, 1));
 
+	/* A queue newer than the pool has workers that cannot be counted yet. */
+	if (queue != NULL &&
+		!kt_space_knows(router->pool, kt_pool_space(router->pool, &task->workspace), queue->expression))
+		return false;
 	for (uint32 i = 0; i < skip_if->npaths; i++)
 	{
 		if (skip_if->paths[i].subject == KT_SUBJECT_TASKROUTER)

@@ -80,6 +80,7 @@ for_each_row(const char *sql, void (*put) (KtRouter *router, uint64 row), KtRout
 		{
 			SPITupleTable *table = SPI_tuptable;
 
+			CHECK_FOR_INTERRUPTS();
 			put(router, i);
 			SPI_tuptable = table;
 		}

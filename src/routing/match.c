@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "lib/binaryheap.h"
+#include "miscadmin.h"
 #include "utils/formatting.h"
 
 #include "routing/attributes.h"
@@ -271,6 +272,7 @@ kt_match_next(KtRouter *router, KtProposal *proposal)
 		int			most = group->queue && !group->direct ? group->queue->max_reserved_workers : 1;
 		KtPoolWorker *worker;
 
+		CHECK_FOR_INTERRUPTS();
 		proposal->workers = palloc(sizeof(KtPoolWorker *) * most);
 		proposal->nworkers = 0;
 		while (proposal->nworkers < most &&

@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "utils/memutils.h"
 
 #include "routing/pool_private.h"
@@ -131,6 +132,7 @@ kt_pool_new_minute(KtPool *pool)
 	{
 		const KtExpr *expression = group->step ? group->step->target->expression : NULL;
 
+		CHECK_FOR_INTERRUPTS();
 		if (expression == NULL || (expression->subjects & (1 << KT_SUBJECT_TASKROUTER)) == 0)
 			continue;
 		kt_fit_drop_group(group);

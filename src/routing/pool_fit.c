@@ -191,6 +191,27 @@ value_vector(HTAB *hash, uint64 key, bool create)
 	return entry ? &entry->vector : NULL;
 }
 
+/* One that is left empty goes: values come and go with tasks, and never end. */
+static void
+leave_value(HTAB *hash, uint64 key, void *item)
+{
+	KtVectorEntry *entry = hash_search(hash, &key, HASH_FIND, NULL);
+
+	if (entry == NULL)
+		return;
+	kt_vector_remove(&entry->vector, item);
+	if (entry->vector.length > 0)
+		return;
+	pfree(entry->vector.items);
+	hash_search(hash, &key, HASH_REMOVE, NULL);
+}
+
+static void
+enter_value(KtPool *pool, HTAB *hash, uint64 key, void *item)
+{
+	kt_vector_add(pool, value_vector(hash, key, true), item);
+}
+
 /* An array's items each count where the tie says so, else the value itself. */
 static int
 values_of_tie(const KtValue *value, bool many, const KtValue **items)
@@ -225,12 +246,10 @@ kt_fit_index_class(KtPool *pool, KtClass *class, bool add)
 		n = values_of_tie(value, many, &items);
 		for (int j = 0; j < n; j++)
 		{
-			KtVector   *vector = value_vector(space->classes_by_value, tie_key(space, i, &items[j]), add);
-
 			if (add)
-				kt_vector_add(pool, vector, class);
-			else if (vector != NULL)
-				kt_vector_remove(vector, class);
+				enter_value(pool, space->classes_by_value, tie_key(space, i, &items[j]), class);
+			else
+				leave_value(space->classes_by_value, tie_key(space, i, &items[j]), class);
 		}
 	}
 }
@@ -255,13 +274,10 @@ kt_fit_index_group(KtPool *pool, KtGroup *group, bool add)
 	n = values_of_tie(&group->values[group->step->tie.task_path], group->step->tie.task_many, &items);
 	for (int i = 0; i < n; i++)
 	{
-		KtVector   *vector = value_vector(space->groups_by_value,
-										  tie_key(group->step, 0, &items[i]), add);
-
 		if (add)
-			kt_vector_add(pool, vector, group);
-		else if (vector != NULL)
-			kt_vector_remove(vector, group);
+			enter_value(pool, space->groups_by_value, tie_key(group->step, 0, &items[i]), group);
+		else
+			leave_value(space->groups_by_value, tie_key(group->step, 0, &items[i]), group);
 	}
 }
 

@@ -71,6 +71,26 @@ pin(KtPool *pool, KtGroup *group, const KtGroupRow *row)
 		kt_vector_add(pool, vector, group);
 }
 
+/* The last one takes its entry along: tasks may name workers that never were. */
+static void
+unpin(KtPool *pool, KtGroup *group)
+{
+	KtSpace    *space = group->space;
+	KtVector   *vector = pinned_vector(pool, group, false);
+
+	if (vector == NULL)
+		return;
+	kt_vector_remove(vector, group);
+	if (vector->length > 0)
+		return;
+	pfree(vector->items);
+	if (!kt_sid_is_null(&group->pinned_sid))
+		hash_search(space->pinned_by_sid, &group->pinned_sid, HASH_REMOVE, NULL);
+	else
+		hash_search(space->pinned_by_name,
+					kt_pool_name(space->pinned_by_name, group->pinned_name, false)->key, HASH_REMOVE, NULL);
+}
+
 static void
 copy_values(KtPool *pool, KtGroup *group, Jsonb *attributes)
 {
@@ -135,11 +155,9 @@ void
 kt_group_free(KtPool *pool, KtGroup *group)
 {
 	const KtExpr *expression = group->step ? group->step->target->expression : NULL;
-	KtVector   *vector = pinned_vector(pool, group, false);
 
 	Assert(group->nheads == 0 && !group->touched);
-	if (vector != NULL)
-		kt_vector_remove(vector, group);
+	unpin(pool, group);
 	kt_fit_index_group(pool, group, false);
 	kt_fit_drop_group(group);
 	if (expression != NULL)

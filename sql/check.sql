@@ -76,6 +76,7 @@ CALL test.break($$DELETE FROM kin_tr.tasks WHERE sid = test.task('canceled')$$);
 CALL test.break($$UPDATE kin_tr.reservations SET worker_sid = 'WK00000000000000000000000000000001' WHERE sid = test.reservation('assigned')$$);
 CALL test.break($$INSERT INTO kin_tr.reservations SELECT (r).* FROM (SELECT jsonb_populate_record(x, jsonb_build_object('sid', kin_tr._new_sid('WR'))) AS r FROM kin_tr.reservations x WHERE sid = test.reservation('assigned')) y$$);
 CALL test.break($$INSERT INTO kin_tr.task_history SELECT (jsonb_populate_record(NULL::kin_tr.task_history, to_jsonb(t) || jsonb_build_object('recorded_at', now()))).* FROM kin_tr.tasks t WHERE sid = test.task('completed')$$);
+CALL test.break($$INSERT INTO kin_tr.access VALUES ('nobody any more', 'reader', test.ws())$$);
 CALL test.break($$INSERT INTO kin_tr.home SELECT system_identifier, 1 FROM kin_tr.home$$);
 -- no invariant is left that has not been broken here
 SELECT replace(m[1], '''''', '''') AS not_tried FROM pg_proc p, regexp_matches(p.prosrc, 'SELECT ''(([^'']|'''')+)'', [a-zN]', 'g') m

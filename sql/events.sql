@@ -183,7 +183,10 @@ CALL test.refused($$SELECT * FROM kin_tr.events_since(resource => 'Alice')$$);
 CALL test.refused($$SELECT * FROM kin_tr.events_since(workspace => 'nowhere')$$);
 -- one that nothing has, and one that never was
 SELECT count(*) FROM kin_tr.events_since(resource => 'WT00000000000000000000000000000001');
-SELECT count(*) FROM kin_tr.events_since(types => ARRAY['no.such']);
+CALL test.refused($$SELECT kin_tr.events_since(types => ARRAY['no.such'])$$);
+CALL test.refused($$SELECT kin_tr.events_since(types => ARRAY['task.created', NULL])$$);
+CALL test.refused($$SELECT kin_tr.events_since('9;1;')$$);
+CALL test.refused($$SELECT kin_tr.events_since('0;0;/9;1;/1/2/0')$$);
 SELECT count(*) FROM kin_tr.events_since(types => '{}');
 
 -- ----------------------------------------------------------- retention

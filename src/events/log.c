@@ -12,6 +12,7 @@
 #include "access/stratnum.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "catalog/pg_am.h"
 #include "miscadmin.h"
 #include "partitioning/partbounds.h"
 #include "partitioning/partdesc.h"
@@ -90,9 +91,20 @@ partitions_between(Relation events, TimestampTz since, TimestampTz until)
 	return oids;
 }
 
-/* The index that begins with a column. */
+/* Is it a B-tree of these columns?  0: whatever comes second. */
+static bool
+is_index_of(Relation index, AttrNumber first, AttrNumber second)
+{
+	const int16 *columns = index->rd_index->indkey.values;
+
+	return index->rd_rel->relam == BTREE_AM_OID && index->rd_index->indisvalid &&
+		RelationGetIndexPredicate(index) == NIL && columns[0] == first &&
+		(second == 0 || (index->rd_index->indnkeyatts > 1 && columns[1] == second));
+}
+
+/* The index that begins with these columns. */
 static Relation
-open_index(Relation table, AttrNumber column)
+open_index(Relation table, AttrNumber first, AttrNumber second)
 {
 	List	   *oids = RelationGetIndexList(table);
 	ListCell   *cell;
@@ -101,15 +113,14 @@ open_index(Relation table, AttrNumber column)
 	{
 		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
 
-		if (index->rd_index->indkey.values[0] == column && index->rd_index->indisvalid &&
-			RelationGetIndexPredicate(index) == NIL)
+		if (is_index_of(index, first, second))
 			return index;
 		index_close(index, AccessShareLock);
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("partition \"%s\" of kin_tr.events has no index that begins with column %d",
-					RelationGetRelationName(table), column),
+					RelationGetRelationName(table), first),
 			 errhint("Give it those of kin_tr.events_default.")));
 }
 
@@ -134,8 +145,8 @@ kt_log_open(TimestampTz since)
 		if (table == NULL)
 			continue;			/* retention has just dropped it */
 		partition->table = table;
-		partition->by_transaction = open_index(table, COLUMN_ERA);
-		partition->by_id = open_index(table, COLUMN_ID);
+		partition->by_transaction = open_index(table, COLUMN_ERA, COLUMN_XID);
+		partition->by_id = open_index(table, COLUMN_ID, 0);
 		partition->slot = table_slot_create(table, NULL);
 		log->npartitions++;
 	}
@@ -207,6 +218,8 @@ scan(const KtLog *log, Partition *partition, Relation index, ScanKey keys, int n
 	IndexScanDesc found = KT_INDEX_BEGINSCAN(partition->table, index, log->snapshot, nkeys);
 	bool		within = true;
 
+	/* A cursor can name any number of transactions that have no events. */
+	CHECK_FOR_INTERRUPTS();
 	index_rescan(found, keys, nkeys, NULL, 0);
 	while (index_getnext_slot(found, ForwardScanDirection, partition->slot))
 	{

@@ -73,4 +73,7 @@
 	index_beginscan(table, index, snapshot, nkeys, 0)
 #endif
 
+/* What an interrupted DROP DATABASE has left is marked so from PG 15.4 on. */
+#define KT_DATABASE_IS_INVALID(database) ((database)->datconnlimit == -2)
+
 #endif							/* KIN_TR_BASE_COMPAT_H */

@@ -90,7 +90,7 @@ list_databases(void)
 	{
 		Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
 
-		if (database->datallowconn && !database->datistemplate)
+		if (database->datallowconn && !database->datistemplate && !KT_DATABASE_IS_INVALID(database))
 		{
 			MemoryContext old = MemoryContextSwitchTo(context);
 

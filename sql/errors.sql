@@ -145,6 +145,11 @@ CALL test.refused($$SELECT kin_tr._resolve(NULL, 'x', NULL)$$);
 SELECT test.digest() = :'before' AS unchanged;
 SELECT kin_tr.update_worker('Alice', '{"x": 1}') AS now_something_changes;
 SELECT test.digest() = :'before' AS unchanged;
+-- a table that somebody has altered, or that another version of the library has made
+BEGIN;
+ALTER TABLE kin_tr.tasks ADD COLUMN extra integer;
+CALL test.refused($$SELECT kin_tr.create_task()$$);
+ROLLBACK;
 SELECT test.faults();
 DROP FUNCTION test.digest;
 SELECT kin_tr.delete_workspace('errors'), kin_tr.delete_workspace('errors, too');

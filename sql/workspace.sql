@@ -87,7 +87,9 @@ SELECT friendly_name FROM kin_tr.get_activity(:'foreign_activity');
 CALL test.refused(format($$SELECT kin_tr.get_activity(%L, 'workspace')$$, :'foreign_activity'));
 CALL test.refused($$SELECT kin_tr.get_activity('Available')$$);
 
--- delete_workspace(): with all that is in it, but what has happened stays
+-- delete_workspace(): with all that is in it, but what has happened stays; NULL does not mean the only one
+CALL test.refused($$SELECT kin_tr.delete_workspace(NULL)$$);
+CALL test.refused($$SELECT kin_tr.update_workspace(NULL, 'x')$$);
 SELECT kin_tr.delete_workspace('My Contact Centre');
 SET kin_tr.workspace = 'fifo';
 SELECT kin_tr.create_worker('Alice', '{}', 'Available') IS NOT NULL AS alice;

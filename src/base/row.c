@@ -184,10 +184,25 @@ fill_index(Table *table, TableIndex *index, Relation relation, TupleTableSlot **
 	index_close(opened, NoLock);
 }
 
-Relation
-kt_row_table(const char *name)
+void
+kt_row_check_columns(Relation relation, int ncolumns)
 {
-	return table_open(kt_relation_oid(name), RowExclusiveLock);
+	if (RelationGetDescr(relation)->natts != ncolumns)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("table kin_tr.%s has %d columns, not %d", RelationGetRelationName(relation),
+						RelationGetDescr(relation)->natts, ncolumns),
+				 errdetail("Either it has been altered, or kin_tr's library and its objects are of different versions."),
+				 errhint("ALTER EXTENSION kin_tr UPDATE, after a restart if the library is new.")));
+}
+
+Relation
+kt_row_table(const char *name, int ncolumns)
+{
+	Relation	relation = table_open(kt_relation_oid(name), RowExclusiveLock);
+
+	kt_row_check_columns(relation, ncolumns);
+	return relation;
 }
 
 void

@@ -18,7 +18,9 @@
 
 #include "base/sid.h"
 
-extern Relation kt_row_table(const char *name);
+/* An error where the table has not just the columns that the library knows. */
+extern Relation kt_row_table(const char *name, int ncolumns);
+extern void kt_row_check_columns(Relation table, int ncolumns);
 
 typedef enum KtRowLock
 {

@@ -40,6 +40,9 @@
 /* The increment of the sequence events_id_seq. */
 #define IDS_PER_DRAW	16
 
+/* Of the table events; fill_slot() knows them. */
+#define NCOLUMNS		18
+
 /* At most so many rows in one multi-insert. */
 #define FLUSH_AT		64
 
@@ -274,9 +277,7 @@ fill_slot(TupleTableSlot *slot, KtEvent *event, TimestampTz recorded_at, Datum x
 	slot->tts_values[column++] = actor;
 	slot->tts_isnull[column] = event->data == NULL;
 	slot->tts_values[column++] = PointerGetDatum(event->data);
-	if (column != slot->tts_tupleDescriptor->natts)
-		elog(ERROR, "kin_tr.events has %d columns, not %d",
-			 slot->tts_tupleDescriptor->natts, column);
+	Assert(column == NCOLUMNS);
 	ExecStoreVirtualTuple(slot);
 }
 
@@ -321,6 +322,7 @@ kt_events_flush(void)
 	actor = actor_name();
 	events = table_open(kt_relation_oid("events"), RowExclusiveLock);
 	partition = open_partition(events, recorded_at);
+	kt_row_check_columns(partition, NCOLUMNS);
 	for (int i = 0; i < n; i++)
 	{
 		slots[i] = table_slot_create(partition, NULL);

@@ -205,9 +205,15 @@ kin_tr_door_supervisor(PG_FUNCTION_ARGS)
 	return pass(fcinfo, KT_ACCESS_SUPERVISOR);
 }
 
+/* Here a workspace that comes first is what is changed or deleted, and NULL a slip. */
 Datum
 kin_tr_door_admin(PG_FUNCTION_ARGS)
 {
+	if (open_door(fcinfo)->workspace_argument == 0 && PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("workspace must not be null"),
+				 errhint("Give its SID or its name.")));
 	return pass(fcinfo, KT_ACCESS_ADMIN);
 }
 

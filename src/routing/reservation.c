@@ -138,21 +138,10 @@ read_row(HeapTuple tuple, TupleDesc descriptor)
 	return reservation;
 }
 
-static Relation
-open_table(void)
-{
-	Relation	reservations = kt_row_table("reservations");
-
-	if (RelationGetDescr(reservations)->natts != NCOLUMNS)
-		elog(ERROR, "kin_tr.reservations has %d columns, not %d",
-			 RelationGetDescr(reservations)->natts, NCOLUMNS);
-	return reservations;
-}
-
 KtReservation *
 kt_reservation_read(const KtSid *sid, bool lock)
 {
-	Relation	reservations = open_table();
+	Relation	reservations = kt_row_table("reservations", NCOLUMNS);
 	KtReservation *reservation = NULL;
 	HeapTuple	tuple;
 
@@ -189,7 +178,7 @@ kt_reservations_of_task(const KtSid *task, int *count)
 static void
 store(KtReservation *reservation, const char *reason)
 {
-	Relation	reservations = open_table();
+	Relation	reservations = kt_row_table("reservations", NCOLUMNS);
 	Datum		v[NCOLUMNS];
 	bool		n[NCOLUMNS];
 
@@ -256,7 +245,7 @@ kt_reservation_create(KtConfig *config, const KtTask *task, const KtWorkerCard *
 {
 	KtReservation reservation = {kt_sid_new(KT_RESERVATION)};
 	const char *event = edge_event(&reservation, KT_RESERVATION_PENDING);
-	Relation	reservations = open_table();
+	Relation	reservations = kt_row_table("reservations", NCOLUMNS);
 	TupleTableSlot *slot = table_slot_create(reservations, NULL);
 	Datum	   *v = slot->tts_values;
 	bool	   *n = slot->tts_isnull;

@@ -118,13 +118,6 @@ enum
 	COLUMN_KEY2, COLUMN_DOCUMENT, COLUMN_ATTRIBUTES, COLUMN_FINISHED_AT, NCOLUMNS
 };
 
-static void
-check_columns(Relation tasks)
-{
-	if (RelationGetDescr(tasks)->natts != NCOLUMNS)
-		elog(ERROR, "kin_tr.tasks has %d columns, not %d", RelationGetDescr(tasks)->natts, NCOLUMNS);
-}
-
 static KtSid
 sid_or_null(Datum value, bool isnull)
 {
@@ -191,11 +184,10 @@ read_row(HeapTuple tuple, TupleDesc descriptor)
 static KtRowResult
 fetch(const KtSid *sid, KtRowLock lock, KtTask **task)
 {
-	Relation	tasks = kt_row_table("tasks");
+	Relation	tasks = kt_row_table("tasks", NCOLUMNS);
 	HeapTuple	tuple;
 	KtRowResult result;
 
-	check_columns(tasks);
 	result = kt_row_fetch(tasks, sid, lock, &tuple);
 	*task = result == KT_ROW_FOUND ? read_row(tuple, RelationGetDescr(tasks)) : NULL;
 	table_close(tasks, NoLock);
@@ -279,10 +271,9 @@ put_row(KtTask *task, Datum *values, bool *isnull)
 void
 kt_task_insert(KtTask *task)
 {
-	Relation	tasks = kt_row_table("tasks");
+	Relation	tasks = kt_row_table("tasks", NCOLUMNS);
 	TupleTableSlot *slot = table_slot_create(tasks, NULL);
 
-	check_columns(tasks);
 	ExecClearTuple(slot);
 	put_row(task, slot->tts_values, slot->tts_isnull);
 	ExecStoreVirtualTuple(slot);
@@ -295,7 +286,7 @@ kt_task_insert(KtTask *task)
 void
 kt_task_store_unseen(KtTask *task)
 {
-	Relation	tasks = kt_row_table("tasks");
+	Relation	tasks = kt_row_table("tasks", NCOLUMNS);
 	Datum		values[NCOLUMNS];
 	bool		isnull[NCOLUMNS];
 

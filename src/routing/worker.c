@@ -31,13 +31,14 @@ enum
 	COLUMN_ACTIVITY = 5,
 	COLUMN_STATUS_CHANGED = 8,
 	COLUMN_VERSION = 9,
-	COLUMN_DOCUMENT = 10
+	COLUMN_DOCUMENT = 10,
+	NCOLUMNS = 10
 };
 
 static KtRowResult
 read_card(const KtSid *sid, KtRowLock lock, KtWorkerCard *card)
 {
-	Relation	workers = kt_row_table("workers");
+	Relation	workers = kt_row_table("workers", NCOLUMNS);
 	TupleDesc	descriptor = RelationGetDescr(workers);
 	KtRowResult result;
 	HeapTuple	row;

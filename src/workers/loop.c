@@ -10,6 +10,10 @@
  */
 #include "postgres.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "libpq/pqsignal.h"
@@ -39,6 +43,9 @@
 #define PACE_OF_EVENT	60
 #define SHORTEST_PACE	1000
 #define LONGEST_PACE	5000
+
+/* How often unused memory is given back to the system. */
+#define MEMORY_INTERVAL	(10 * USECS_PER_SEC)
 
 /* How often a paused worker, or one without its lock, looks again. */
 #define PAUSED_INTERVAL 1000L
@@ -209,6 +216,21 @@ wait_for_work(long timeout)
 	}
 }
 
+/* What a busy turn has taken and freed, libc would keep for the next. */
+static void
+give_back_memory(void)
+{
+#ifdef __GLIBC__
+	static TimestampTz given_at = 0;
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (now - given_at < MEMORY_INTERVAL)
+		return;
+	given_at = now;
+	(void) malloc_trim(0);
+#endif
+}
+
 void
 kt_loop_run(const KtLoop *loop, Oid database)
 {
@@ -239,6 +261,7 @@ kt_loop_run(const KtLoop *loop, Oid database)
 		pgstat_report_stat(false);
 		pgstat_report_activity(STATE_IDLE, NULL);
 		backoff = FIRST_BACKOFF;
+		give_back_memory();
 		wait_for_work(Max(0, Min(wait, loop->interval)));
 	}
 }

@@ -1,9 +1,11 @@
 # The router's private memory after 1,000,000 assignments, against after 10,000: what is mapped as private,
-# which leaves the shared memory of PostgreSQL out, in KiB.
+# which leaves the shared memory of PostgreSQL out, in KiB. Each after a while in which the router had nothing
+# to do, for it gives back what it does not use every ten seconds.
 . "$bench/scale.sh"
 
 memory_of_router() {
-	settle memory
+	local until=$((SECONDS + 12))
+	while ((SECONDS < until)); do settle memory; done
 	awk '/^[0-9a-f]+-[0-9a-f]+ / { private = $2 ~ /p$/ } private && /^Private_(Clean|Dirty):/ { n += $2 } END { print n }' \
 		"/proc/$(worker_pid memory router)/smaps"
 }

@@ -40,7 +40,7 @@ describe_machine() {
 	printf '# settings\trounds %s, %s s a run%s\n' "$ROUNDS" "$T" "${QUICK:+, QUICK: no measurement}"
 	printf '# processor\t%s cores, %s\n' "$(nproc)" "$(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -1)"
 	printf '# memory\t%s GiB\n' "$(awk '/^MemTotal/ { printf "%.0f", $2 / 1048576 }' /proc/meminfo)"
-	printf '# system\t%s, Linux %s\n' "$(. /etc/os-release && echo "$PRETTY_NAME")" "$(uname -r)"
+	printf '# system\t%s, Linux %s\n' "$(. /etc/os-release && echo "$PRETTY_NAME")" "$(uname -r | cut -d- -f1)"
 	printf '# server\tPostgreSQL %s, kin_tr %s\n' "$(sql -c 'SHOW server_version')" \
 		"$(sed -n "s/^default_version *= *'\(.*\)'/\1/p" kin_tr.control)"
 	[[ ! -d $packages ]] || printf '# packages\tNode.js %s, pg %s, graphile-worker %s, pg-boss %s\n' \

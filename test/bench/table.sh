@@ -60,7 +60,7 @@ if grep -q 'QUICK' "$results" || (($(table | wc -l) < $(wc -l <measures.tsv))); 
 fi
 {
 	sed '/<!-- table: begin/q' "$docs"
-	sed -n 's/^# //p' "$results" | awk -F '\t' '{ printf "%s%s: %s", NR > 1 ? "; " : "", $1, $2 } END { print ".\n" }'
+	sed -n 's/^# //p' "$results" | awk -F '\t' '{ printf "%s%s: %s", (NR > 1 ? "; " : ""), $1, $2 } END { print ".\n" }'
 	printf "$head\n" | sed 's/\t/ | /g; s/.*/| & |/'
 	echo '|---|---|---|---|---|---|'
 	table | sed 's/\t/ | /g; s/.*/| & |/; s/>= /≥ /; s/<= /≤ /'

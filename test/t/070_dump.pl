@@ -130,7 +130,7 @@ sub wait_for_turns
 	my ($db, $database) = @_;
 	my $since = value($db, 'SELECT clock_timestamp()');
 
-	query_until($node, $database, "SELECT count(*) = 2 FROM kin_tr._worker_states() WHERE last_turn > '$since'",
+	query_until($node, $database, "SELECT count(*) = 2 FROM kin_tr._worker_states() WHERE worker <> 'launcher' AND last_turn > '$since'",
 		"$database: the workers have taken a turn");
 	return;
 }

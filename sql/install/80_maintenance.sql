@@ -126,7 +126,7 @@ CREATE FUNCTION kin_tr._make_partition(parent text, name text, from_day date, to
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 BEGIN
     EXECUTE format('CREATE TABLE kin_tr.%I (LIKE kin_tr.%I INCLUDING STORAGE INCLUDING COMPRESSION)', name, parent);
-                EXECUTE format('ALTER TABLE kin_tr.%I ENABLE ROW LEVEL SECURITY', name);
+    EXECUTE format('ALTER TABLE kin_tr.%I ENABLE ROW LEVEL SECURITY', name);
     CASE parent
         WHEN 'events' THEN
             EXECUTE format('ALTER TABLE kin_tr.%I ADD PRIMARY KEY (id)', name);

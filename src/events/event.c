@@ -16,17 +16,12 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "catalog/partition.h"
 #include "commands/sequence.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "executor/tuptable.h"
-#include "partitioning/partbounds.h"
-#include "partitioning/partdesc.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/partcache.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
@@ -36,6 +31,7 @@
 #include "base/spi.h"
 #include "events/era.h"
 #include "events/event.h"
+#include "events/log.h"
 
 /* The increment of the sequence events_id_seq. */
 #define IDS_PER_DRAW	16
@@ -190,28 +186,14 @@ kt_events_share_data(const KtEvent *document)
 static Oid
 find_partition(Relation events, TimestampTz recorded_at)
 {
-	PartitionKey key = RelationGetPartitionKey(events);
-	PartitionDesc descriptor = RelationGetPartitionDesc(events, true);
-	PartitionBoundInfo bounds = descriptor->boundinfo;
-	Datum		value = TimestampTzGetDatum(recorded_at);
-	int			index = -1;
+	List	   *oids = kt_log_partitions(events, recorded_at, recorded_at);
 
-	if (bounds != NULL)
-	{
-		bool		equal;
-		int			offset = partition_range_datum_bsearch(key->partsupfunc, key->partcollation,
-														   bounds, 1, &value, &equal);
-
-		index = bounds->indexes[offset + 1];
-		if (index < 0)
-			index = bounds->default_index;
-	}
-	if (index < 0)
+	if (oids == NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_CHECK_VIOLATION),
 				 errmsg("no partition of kin_tr.events for this moment"),
 				 errhint("The default partition was dropped or detached.")));
-	return descriptor->oids[index];
+	return linitial_oid(oids);
 }
 
 /*

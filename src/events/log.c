@@ -53,12 +53,8 @@ struct KtLog
 	Partition  *partitions;
 };
 
-/*
- * Partitions whose range meets since..until.  Where that has a gap the default
- * partition may have rows of it.
- */
-static List *
-partitions_between(Relation events, TimestampTz since, TimestampTz until)
+List *
+kt_log_partitions(Relation events, TimestampTz since, TimestampTz until)
 {
 	PartitionKey key = RelationGetPartitionKey(events);
 	PartitionDesc descriptor = RelationGetPartitionDesc(events, true);
@@ -134,7 +130,7 @@ kt_log_open(TimestampTz since)
 	log->events = table_open(kt_relation_oid("events"), AccessShareLock);
 	log->snapshot = GetActiveSnapshot();
 	/* Partitions are made weeks ahead; the day is for a clock that is set back. */
-	oids = partitions_between(log->events, since, GetCurrentTimestamp() + USECS_PER_DAY);
+	oids = kt_log_partitions(log->events, since, GetCurrentTimestamp() + USECS_PER_DAY);
 	log->npartitions = 0;
 	log->partitions = palloc(sizeof(Partition) * Max(list_length(oids), 1));
 	foreach(cell, oids)

@@ -8,8 +8,16 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
+#include "utils/rel.h"
 
 #include "base/sid.h"
+
+/*
+ * Oids of the partitions of the table events whose range meets since..until.
+ * Where that has a gap the default partition may have rows of it.
+ */
+extern List *kt_log_partitions(Relation events, TimestampTz since, TimestampTz until);
 
 /* What the workers read of an event. */
 typedef struct KtEventRef

@@ -148,7 +148,11 @@ find_table(Relation relation)
 	table = hash_search(tables, &oid, HASH_ENTER, &found);
 	if (!found)
 		memset((char *) table + sizeof(Oid), 0, sizeof(Table) - sizeof(Oid));
-	while (!table->complete || !table->valid)
+	/*
+	 * Where something changes meanwhile, this row goes by what was learnt, as an
+	 * executor's would, and the next one by what is true then.
+	 */
+	if (!table->complete || !table->valid)
 		learn(table, relation);
 	return table;
 }

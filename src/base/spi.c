@@ -30,66 +30,85 @@
 #define MAX_PARAMETERS 48
 
 /* Looked up once, forgotten when the schema or a type changes. */
-static Oid	schema_oid = InvalidOid;
-static Oid	schema_owner = InvalidOid;
-static Oid	sid_type_oid = InvalidOid;
-static Oid	sid_array_type_oid = InvalidOid;
+typedef struct Oids
+{
+	Oid			schema;
+	Oid			schema_owner;
+	Oid			sid_type;
+	Oid			sid_array_type;
+} Oids;
+
+static Oids kept_oids;
+static bool oids_kept = false;
+static uint64 oids_changes = 0;
 
 static void
 forget_oids(Datum arg, int cacheid, uint32 hashvalue)
 {
-	schema_oid = schema_owner = InvalidOid;
-	sid_type_oid = sid_array_type_oid = InvalidOid;
+	oids_kept = false;
+	oids_changes++;
 }
 
-static void
+static Oids
 look_up_oids(void)
 {
-	static bool registered = false;
+	Oids		oids;
 	HeapTuple	tuple;
 
-	if (OidIsValid(sid_array_type_oid))
-		return;
+	oids.schema = get_namespace_oid(SCHEMA_NAME, false);
+	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(oids.schema));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for schema %u", oids.schema);
+	oids.schema_owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+	ReleaseSysCache(tuple);
+	oids.sid_type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+									CStringGetDatum("sid"), ObjectIdGetDatum(oids.schema));
+	oids.sid_array_type = get_array_type(oids.sid_type);
+	if (!OidIsValid(oids.sid_array_type))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("extension \"kin_tr\" is not installed in this database")));
+	return oids;
+}
+
+/* Each lookup may take in an invalidation of what those before it found: then nothing is kept. */
+static Oids
+current_oids(void)
+{
+	static bool registered = false;
+	uint64		changes = oids_changes;
+	Oids		oids;
+
+	if (oids_kept)
+		return kept_oids;
 	if (!registered)
 	{
 		CacheRegisterSyscacheCallback(NAMESPACEOID, forget_oids, (Datum) 0);
 		CacheRegisterSyscacheCallback(TYPEOID, forget_oids, (Datum) 0);
 		registered = true;
 	}
-	schema_oid = get_namespace_oid(SCHEMA_NAME, false);
-	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema_oid));
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for schema %u", schema_oid);
-	schema_owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
-	ReleaseSysCache(tuple);
-	sid_type_oid = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
-								   CStringGetDatum("sid"), ObjectIdGetDatum(schema_oid));
-	sid_array_type_oid = get_array_type(sid_type_oid);
-	if (!OidIsValid(sid_array_type_oid))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("extension \"kin_tr\" is not installed in this database")));
+	oids = look_up_oids();
+	kept_oids = oids;
+	oids_kept = changes == oids_changes;
+	return oids;
 }
 
 Oid
 kt_schema_oid(void)
 {
-	look_up_oids();
-	return schema_oid;
+	return current_oids().schema;
 }
 
 Oid
 kt_schema_owner(void)
 {
-	look_up_oids();
-	return schema_owner;
+	return current_oids().schema_owner;
 }
 
 Oid
 kt_sid_type_oid(void)
 {
-	look_up_oids();
-	return sid_type_oid;
+	return current_oids().sid_type;
 }
 
 Oid
@@ -117,9 +136,9 @@ parameter_type(char letter)
 	switch (letter)
 	{
 		case 's':
-			return sid_type_oid;
+			return current_oids().sid_type;
 		case 'S':
-			return sid_array_type_oid;
+			return current_oids().sid_array_type;
 		case 't':
 			return TEXTOID;
 		case 'T':
@@ -191,7 +210,6 @@ valid_plan(KtPlan *plan)
 	}
 	if (ntypes > MAX_PARAMETERS)
 		elog(ERROR, "too many parameters: %s", plan->sql);
-	look_up_oids();
 	for (int i = 0; i < ntypes; i++)
 		types[i] = parameter_type(plan->types[i]);
 	plan->plan = prepare_with_indexes(plan->sql, ntypes, types);

@@ -124,6 +124,19 @@ find_workspace(FunctionCallInfo fcinfo, int argument, KtAccess needed)
 	return kt_workspace_argument(NULL, needed);
 }
 
+/*
+ * An object that the function had found has been deleted before it could lock
+ * it, or while it waited to do so.
+ */
+static void
+tell_of_deleted_object(ErrorData *error)
+{
+	error->sqlerrcode = ERRCODE_UNDEFINED_OBJECT;
+	error->detail = error->message;
+	error->message = "an object that this call names has been deleted by another transaction meanwhile";
+	error->hint = "Look which there are now, and call again.";
+}
+
 /* Where in PL/pgSQL a user's mistake was noticed is nothing to the user. */
 static void
 rethrow_without_context(MemoryContext context)
@@ -135,6 +148,9 @@ rethrow_without_context(MemoryContext context)
 	FlushErrorState();
 	if (error->sqlerrcode != ERRCODE_INTERNAL_ERROR)
 		error->context = NULL;
+	if (error->sqlerrcode == ERRCODE_NO_DATA_FOUND ||
+		error->sqlerrcode == ERRCODE_FOREIGN_KEY_VIOLATION)
+		tell_of_deleted_object(error);
 	ReThrowError(error);
 }
 

@@ -136,6 +136,20 @@ check_version(const KtWorkerCard *card, int64 if_version)
 				 errhint("Read it again, and decide anew.")));
 }
 
+/* The activity stays until the end of the transaction; the foreign key would wait for it in its own words. */
+static void
+keep_activity(const KtSid *activity, const char *called)
+{
+	static KtPlan keep = {"SELECT FROM kin_tr.activities WHERE sid = $1 FOR KEY SHARE", "s"};
+	Datum		values[] = {SidPGetDatum(activity)};
+
+	if (kt_spi(&keep, values, NULL) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("activity \"%s\" does not exist", called),
+				 errdetail("Another transaction has deleted it meanwhile.")));
+}
+
 /*
  * update_worker_activity(worker text, activity text, reject_pending_reservations
  * boolean, workspace text, if_version bigint) -> version
@@ -178,6 +192,7 @@ kin_tr_update_worker_activity(PG_FUNCTION_ARGS)
 				 errmsg("worker %s does not exist", kt_sid_cstring(&worker))));
 	if (!PG_ARGISNULL(4))
 		check_version(&card, PG_GETARG_INT64(4));
+	keep_activity(&activity, text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	kt_worker_set_activity(config, &card, &activity, now);
 	kt_events_flush();
 	kt_spi_end(&spi);

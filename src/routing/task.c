@@ -394,11 +394,15 @@ kt_task_event(KtConfig *config, const KtTask *task, const char *type, TimestampT
 void
 kt_task_delete(KtTask *task, TimestampTz now)
 {
-	/* When its workers were last reserved is kept, as when a task moves to history. */
+	/*
+	 * When its workers were last reserved is kept, as when a task moves to
+	 * history; in one order, or two who delete would wait for each other.
+	 */
 	static KtPlan keep_clocks = {
 		"UPDATE kin_tr.worker_channels c SET last_reserved_at = m.latest"
 		"  FROM (SELECT worker_sid, task_channel_sid, max(date_created) AS latest"
-		"          FROM kin_tr.reservations WHERE task_sid = $1 GROUP BY worker_sid, task_channel_sid) m"
+		"          FROM kin_tr.reservations WHERE task_sid = $1 GROUP BY worker_sid, task_channel_sid"
+		"         ORDER BY worker_sid, task_channel_sid) m"
 		" WHERE c.worker_sid = m.worker_sid AND c.task_channel_sid = m.task_channel_sid"
 		"   AND (c.last_reserved_at IS NULL OR c.last_reserved_at < m.latest)", "s"
 	};

@@ -83,7 +83,9 @@ DROP EXTENSION kin_tr;
 SELECT count(*) AS left_behind FROM pg_namespace WHERE nspname = 'kin_tr';
 SELECT count(*) AS operators_left_behind FROM pg_operator WHERE oprnamespace = 'pg_catalog'::regnamespace AND oid >= 16384;
 CREATE SCHEMA kin_tr;
+\set SHOW_CONTEXT never
 CREATE EXTENSION kin_tr;
+\set SHOW_CONTEXT errors
 DROP SCHEMA kin_tr;
 
 -- nothing but kin_tr's own settings may begin with its name

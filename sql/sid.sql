@@ -34,13 +34,15 @@ SELECT min(n), max(n) FROM test.sids WHERE sid >= ('WT' || repeat('0', 32))::kin
 
 -- joins by merging and by hashing find the same
 INSERT INTO test.sids SELECT kin_tr._new_sid('WR'), 100 + i FROM generate_series(1, 1000) i;
-ANALYZE test.sids;
+CREATE TABLE test.others AS SELECT * FROM test.sids;
+ALTER TABLE test.others ADD PRIMARY KEY (sid);
+VACUUM (ANALYZE) test.sids, test.others;
 SET enable_hashjoin = off; SET enable_nestloop = off;
-EXPLAIN (COSTS OFF) SELECT count(*) FROM test.sids a JOIN test.sids b USING (sid);
-SELECT count(*) FROM test.sids a JOIN test.sids b USING (sid);
+EXPLAIN (COSTS OFF) SELECT count(*) FROM test.sids a JOIN test.others b USING (sid);
+SELECT count(*) FROM test.sids a JOIN test.others b USING (sid);
 SET enable_hashjoin = on; SET enable_mergejoin = off;
-EXPLAIN (COSTS OFF) SELECT count(*) FROM test.sids a JOIN test.sids b USING (sid);
-SELECT count(*) FROM test.sids a JOIN test.sids b USING (sid);
+EXPLAIN (COSTS OFF) SELECT count(*) FROM test.sids a JOIN test.others b USING (sid);
+SELECT count(*) FROM test.sids a JOIN test.others b USING (sid);
 RESET enable_hashjoin; RESET enable_nestloop; RESET enable_mergejoin;
 
 -- an index serves a sid, a literal of no type, a text and a parameter of type text, from either side
@@ -94,4 +96,4 @@ INSERT INTO test.parts SELECT sid FROM test.sids;
 SELECT (SELECT count(*) FROM test.parts0) > 300 AS some_here, (SELECT count(*) FROM test.parts1) > 300 AS some_there,
        count(*) AS together FROM test.parts;
 
-DROP TABLE test.sids, test.copies, test.parts;
+DROP TABLE test.sids, test.others, test.copies, test.parts;

@@ -120,9 +120,19 @@ resolve_route(KtConfig *config, FunctionCallInfo fcinfo, KtTask *task)
 	task->workflow_version = kt_config_workflow_version(config, &task->workflow);
 }
 
+static bool
+same_route(const KtTask *a, const KtTask *b)
+{
+	return kt_sid_equal(&a->task_channel, &b->task_channel) &&
+		kt_sid_equal(&a->task_queue, &b->task_queue) &&
+		kt_sid_equal(&a->routing_target, &b->routing_target) &&
+		kt_sid_equal(&a->workflow, &b->workflow) && a->workflow_version == b->workflow_version;
+}
+
 /*
  * Resolves, and locks against deletion what was found.  Where getting a lock
- * brought news of changed configuration, what was found may be out of date.
+ * brought news of changed configuration, what was found may be out of date,
+ * unless it is what was found before, and so is locked already.
  */
 static KtConfig *
 resolve_and_lock(FunctionCallInfo fcinfo, KtTask *task)
@@ -131,6 +141,7 @@ resolve_and_lock(FunctionCallInfo fcinfo, KtTask *task)
 	{
 		KtConfig   *config = kt_config();
 		uint64		generation = kt_config_generation();
+		KtTask		before = *task;
 
 		memset(&task->task_queue, 0, sizeof(KtSid));
 		resolve_route(config, fcinfo, task);
@@ -139,7 +150,7 @@ resolve_and_lock(FunctionCallInfo fcinfo, KtTask *task)
 			kt_config_lock_shared(&task->workflow);
 		if (!kt_sid_is_null(&task->task_queue))
 			kt_config_lock_shared(&task->task_queue);
-		if (kt_config_generation() == generation)
+		if (kt_config_generation() == generation || same_route(&before, task))
 			return kt_config();
 		CHECK_FOR_INTERRUPTS();
 	}

@@ -429,13 +429,20 @@ with_queue_sids(Jsonb *configuration, KtSid *workspace)
 	return JsonbValueToJsonb(result);
 }
 
+static bool
+same_jsonb(const Jsonb *a, const Jsonb *b)
+{
+	return VARSIZE(a) == VARSIZE(b) && memcmp(a, b, VARSIZE(a)) == 0;
+}
+
 /* _normalize_workflow(configuration jsonb, workspace sid): checked, and with sids. */
 Datum
 kin_tr_normalize_workflow(PG_FUNCTION_ARGS)
 {
 	Jsonb	   *configuration = PG_GETARG_JSONB_P(0);
 	KtSid	   *workspace = PG_GETARG_SID_P(1);
-	Jsonb	   *result;
+	Jsonb	   *before;
+	Jsonb	   *result = NULL;
 	List	   *faults;
 	uint64		generation;
 	KtSpi		spi;
@@ -447,10 +454,11 @@ kin_tr_normalize_workflow(PG_FUNCTION_ARGS)
 						(unsigned) VARSIZE(configuration)),
 				 errdetail("The limit is %d bytes.", MAX_CONFIGURATION_SIZE),
 				 errhint("Keep in it what routing needs, and the rest elsewhere.")));
-	/* Getting a lock may have brought news of a queue that is gone. */
+	/* Getting a lock may have brought news of a queue that is gone, unless the same ones are found again. */
 	do
 	{
 		CHECK_FOR_INTERRUPTS();
+		before = result;
 		generation = kt_config_generation();
 		faults = faults_in_workspace(configuration, workspace);
 		if (faults != NIL)
@@ -459,6 +467,6 @@ kin_tr_normalize_workflow(PG_FUNCTION_ARGS)
 		result = with_queue_sids(configuration, workspace);
 		result = (Jsonb *) SPI_datumTransfer(JsonbPGetDatum(result), false, -1);
 		kt_spi_end(&spi);
-	} while (kt_config_generation() != generation);
+	} while (kt_config_generation() != generation && !(before != NULL && same_jsonb(before, result)));
 	PG_RETURN_JSONB_P(result);
 }

@@ -65,6 +65,14 @@ drops_extension(DropStmt *drop)
 	return false;
 }
 
+static bool
+touches_extension(Node *command)
+{
+	if (IsA(command, CreateExtensionStmt))
+		return strcmp(((CreateExtensionStmt *) command)->extname, "kin_tr") == 0;
+	return IsA(command, DropStmt) && drops_extension((DropStmt *) command);
+}
+
 /* The database that a command needs for itself, whoever gives it. */
 static Oid
 database_needed(Node *command)
@@ -177,13 +185,13 @@ process_utility(PlannedStmt *statement, const char *query, bool read_only_tree,
 {
 	Node	   *command = statement->utilityStmt;
 	Oid			database = IsTransactionState() ? database_to_hold(command) : InvalidOid;
+	/* A procedure that rolls back frees the statement that called it. */
+	bool		touches = touches_extension(command);
 
 	if (OidIsValid(database))
 		hold(database);
 	run(statement, query, read_only_tree, context, params, environment, dest, completion);
-	if ((IsA(command, CreateExtensionStmt) &&
-		 strcmp(((CreateExtensionStmt *) command)->extname, "kin_tr") == 0) ||
-		(IsA(command, DropStmt) && drops_extension((DropStmt *) command)))
+	if (touches)
 		extension_touched = true;
 }
 

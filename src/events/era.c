@@ -9,6 +9,8 @@
  */
 #include "postgres.h"
 
+#include "access/transam.h"
+#include "access/xact.h"
 #include "access/xlog.h"
 #include "miscadmin.h"
 #include "storage/proc.h"
@@ -66,8 +68,8 @@ kt_era(void)
 {
 	static int32 era = 0;
 	static Oid	schema = InvalidOid;
+	static FullTransactionId begun_by = {0};
 	int32		found;
-	bool		begun = false;
 	KtSpi		spi;
 
 	/* Neither changes while a backend that writes is alive. */
@@ -82,12 +84,13 @@ kt_era(void)
 		if (found == 0)
 		{
 			found = insert_era();
-			begun = true;
+			begun_by = GetTopFullTransactionId();
 		}
 	}
 	kt_spi_end(&spi);
-	/* One begun by this transaction may yet be rolled back: look again next time. */
-	era = begun ? 0 : found;
+	/* One begun by this transaction may yet be rolled back: look again each time until it ends. */
+	era = FullTransactionIdIsValid(begun_by) &&
+		FullTransactionIdEquals(begun_by, GetTopFullTransactionIdIfAny()) ? 0 : found;
 	schema = kt_schema_oid();
 	return found;
 }

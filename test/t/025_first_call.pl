@@ -1,6 +1,6 @@
 # A session's first call comes through beside others who change the catalogs:
 # what it looks up then it keeps, and what it looks up may be declared stale
-# while it looks.
+# while it looks.  Nor does it keep what it rolls back.
 
 use strict;
 use warnings FATAL => 'all';
@@ -24,7 +24,15 @@ sub pgbench
 		'-h', $node->host, '-p', $node->port, 'postgres' ];
 }
 
-$node->safe_psql('postgres', q{SELECT kin_tr.setup_workspace('Bank')});
+my $dbh = connect_to($node);
+
+# The first events of all begin an era, and here they come to nothing.
+$dbh->begin_work;
+$dbh->do(q{SELECT kin_tr.setup_workspace('Bank')});
+$dbh->rollback;
+$dbh->do(q{SELECT kin_tr.setup_workspace('Bank')});
+is($dbh->selectrow_array('SELECT count(*) FROM kin_tr.events WHERE era NOT IN (SELECT number FROM kin_tr.event_eras)'),
+	0, 'a session whose first events are rolled back writes the next ones in an era that is there');
 
 # A type of its own for each of three clients, until it is told to stop.
 my $noise = IPC::Run::start(pgbench('types',
@@ -37,8 +45,6 @@ $noise->finish;
 ok($completed, 'four hundred sessions have made their first call') or diag($calls);
 ok($still_there, 'and types were made and dropped all the while') or diag($types);
 is($node->safe_psql('postgres', 'SELECT count(*) FROM kin_tr.tasks'), 400, 'each has made its task');
-
-my $dbh = connect_to($node);
 
 is_sound($dbh, 'afterwards');
 $dbh->disconnect;

@@ -13,6 +13,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/timestamp.h"
 
 #include "base/clock.h"
@@ -411,7 +412,6 @@ begin(Call *call, FunctionCallInfo fcinfo, int workspace_argument, int version_a
 				 errmsg("invalid sid of a reservation: \"%s\"", name),
 				 errhint("A reservation's sid is WR and 32 hexadecimal digits.")));
 	call->now = kt_now();
-	call->config = kt_config();
 	if (!PG_ARGISNULL(workspace_argument))
 		named = kt_workspace_argument(PG_GETARG_TEXT_PP(workspace_argument), KT_ACCESS_APP);
 	kt_spi_begin(&call->spi);
@@ -429,6 +429,9 @@ begin(Call *call, FunctionCallInfo fcinfo, int workspace_argument, int version_a
 	kt_spi_begin(&call->spi);
 	call->task = kt_task_read(&task, true);
 	call->reservation = call->task ? kt_reservation_read(&sid, true) : NULL;
+	/* Who had them locked may have changed the configuration. */
+	AcceptInvalidationMessages();
+	call->config = kt_config();
 	if (call->reservation == NULL)
 		no_such_reservation(name);
 	if (!PG_ARGISNULL(version_argument) &&

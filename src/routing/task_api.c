@@ -7,6 +7,7 @@
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/timestamp.h"
 
 #include "base/clock.h"
@@ -384,7 +385,6 @@ begin(Call *call, FunctionCallInfo fcinfo, int workspace_arg, int version_arg)
 				 errmsg("invalid sid of a task: \"%s\"", name),
 				 errhint("A task's sid is WT and 32 hexadecimal digits.")));
 	call->now = kt_now();
-	call->config = kt_config();
 	/* The right is judged as the caller, by the workspace that is named and the one that the row is of. */
 	if (!PG_ARGISNULL(workspace_arg))
 		named = kt_workspace_argument(PG_GETARG_TEXT_PP(workspace_arg), KT_ACCESS_APP);
@@ -399,6 +399,9 @@ begin(Call *call, FunctionCallInfo fcinfo, int workspace_arg, int version_arg)
 	kt_access_require(&workspace, KT_ACCESS_APP);
 	kt_spi_begin(&call->spi);
 	call->task = kt_task_read(&sid, true);
+	/* Who had it locked may have changed the configuration. */
+	AcceptInvalidationMessages();
+	call->config = kt_config();
 	if (call->task == NULL)
 		no_such_task(name);
 	if (!PG_ARGISNULL(version_arg) && call->task->version != PG_GETARG_INT64(version_arg))
@@ -472,6 +475,27 @@ kt_task_merge_attributes(KtConfig *config, KtTask *task, Jsonb *keys, TimestampT
 															  JsonbPGetDatum(keys))), now);
 }
 
+/* As resolve_and_lock() does for a new task. */
+static KtSid
+lock_channel(Call *call, const char *name)
+{
+	KtSid		channel = {{0}};
+	KtSid		before;
+	uint64		generation;
+
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		before = channel;
+		generation = kt_config_generation();
+		call->config = kt_config();
+		channel = kt_config_resolve(call->config, KT_TASK_CHANNEL, name, &call->task->workspace);
+		kt_config_lock_shared(&channel);
+	} while (kt_config_generation() != generation && !kt_sid_equal(&before, &channel));
+	call->config = kt_config();
+	return channel;
+}
+
 /*
  * update_task(task text, attributes jsonb, priority integer, task_channel text,
  * virtual_start_time timestamptz, workspace text, if_version bigint) -> version
@@ -490,11 +514,7 @@ kin_tr_update_task(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(2))
 		task->priority = integer_argument(fcinfo, 2, "priority", 0, PG_INT32_MAX);
 	if (!PG_ARGISNULL(3))
-	{
-		task->task_channel = kt_config_resolve(call.config, KT_TASK_CHANNEL,
-											   text_argument(fcinfo, 3), &task->workspace);
-		kt_config_lock_shared(&task->task_channel);
-	}
+		task->task_channel = lock_channel(&call, text_argument(fcinfo, 3));
 	if (!PG_ARGISNULL(4))
 	{
 		check_virtual_start_time(PG_GETARG_TIMESTAMPTZ(4), call.now);

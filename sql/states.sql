@@ -176,7 +176,8 @@ SELECT kin_tr.cancel_task(test.task('canceled'));
 SELECT test.ok('4.1 ' || task || ' -> ' || s.to || ': ' || CASE WHEN legal THEN 'legal' ELSE 'KT001' END,
                test.sqlstate(format('SELECT kin_tr.%s(%L)', s.function, test.task(task))) = CASE WHEN legal THEN 'none' ELSE 'KT001' END)
   FROM test.board, (VALUES ('wrapping', 'wrapup_task'), ('completed', 'complete_task'), ('canceled', 'cancel_task')) s("to", function),
-       LATERAL (SELECT (task, s.to) IN (('pending', 'canceled'), ('reserved', 'canceled'), ('assigned', 'wrapping'), ('assigned', 'completed'), ('wrapping', 'completed')) AS legal) l;
+       LATERAL (SELECT (task, s.to) IN (('pending', 'canceled'), ('reserved', 'canceled'), ('assigned', 'wrapping'), ('assigned', 'completed'), ('wrapping', 'completed')) AS legal) l
+ ORDER BY s.to DESC, array_position('{pending,reserved,assigned,wrapping,completed,canceled}', task);
 CALL test.refused($$SELECT kin_tr.wrapup_task(test.task('pending'))$$);
 CALL test.refused($$SELECT kin_tr.complete_task(test.task('reserved'))$$);
 CALL test.refused($$SELECT kin_tr.cancel_task(test.task('wrapping'))$$);

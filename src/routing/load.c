@@ -356,7 +356,7 @@ kt_router_load(KtRouter *router)
 	for_each_row("SELECT " WORKER_COLUMNS " FROM kin_tr.workers", put_worker, router);
 	/* Their clocks before their channels: what is idle is in order by its clock. */
 	for_each_row("SELECT worker_sid, task_channel_sid, last_reserved_at FROM kin_tr.worker_channels"
-				 " WHERE last_reserved_at IS NOT NULL ORDER BY last_reserved_at", put_clock, router);
+				 " WHERE last_reserved_at IS NOT NULL ORDER BY last_reserved_at, worker_sid", put_clock, router);
 	for_each_row("SELECT sid, worker_sid, task_sid, task_channel_sid, reservation_status, date_created,"
 				 " is_open FROM kin_tr.reservations ORDER BY sid", put_reservation, router);
 	for_each_row("SELECT " CHANNEL_COLUMNS " FROM kin_tr.worker_channels", put_worker_channel, router);

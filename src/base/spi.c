@@ -172,27 +172,39 @@ parameter_type(char letter)
  * table has grown, until the next ANALYZE.  Nor with bitmaps, which look dead
  * rows up again and again where an index scan marks them.
  */
-static SPIPlanPtr
-prepare_with_indexes(const char *sql, int ntypes, Oid *types)
+static void
+prepare_with_indexes(KtPlan *plan, int ntypes, Oid *types)
 {
 	/* A scan that nevertheless remains looks so dear that it would be compiled. */
 	static const char *const off[] = {"enable_seqscan", "enable_bitmapscan", "jit"};
 	int			nest_level = NewGUCNestLevel();
-	SPIPlanPtr	plan;
 	CachedPlan *generic;
 
 	for (int i = 0; i < lengthof(off); i++)
 		(void) set_config_option(off[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 								 true, 0, false);
-	plan = SPI_prepare_cursor(sql, ntypes, types, CURSOR_OPT_GENERIC_PLAN);
-	if (plan == NULL)
-		elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
-	SPI_keepplan(plan);
-	generic = SPI_plan_get_cached_plan(plan);
+	if (plan->plan == NULL)
+	{
+		SPIPlanPtr	made = SPI_prepare_cursor(plan->sql, ntypes, types, CURSOR_OPT_GENERIC_PLAN);
+
+		if (made == NULL)
+			elog(ERROR, "could not prepare \"%s\": %s", plan->sql, SPI_result_code_string(SPI_result));
+		SPI_keepplan(made);
+		plan->plan = made;
+	}
+	generic = SPI_plan_get_cached_plan(plan->plan);
 	if (generic != NULL)
 		ReleaseCachedPlan(generic, CurrentResourceOwner);
 	AtEOXact_GUC(true, nest_level);
-	return plan;
+}
+
+/* What is planned goes out of date by itself where only a partition changes, as by VACUUM. */
+static bool
+is_planned(SPIPlanPtr plan)
+{
+	CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(plan));
+
+	return source->gplan != NULL && source->gplan->is_valid;
 }
 
 static SPIPlanPtr
@@ -201,18 +213,18 @@ valid_plan(KtPlan *plan)
 	Oid			types[MAX_PARAMETERS];
 	int			ntypes = strlen(plan->types);
 
-	if (plan->plan != NULL)
+	if (plan->plan != NULL && !SPI_plan_is_valid(plan->plan))
 	{
-		if (SPI_plan_is_valid(plan->plan))
-			return plan->plan;
 		SPI_freeplan(plan->plan);
 		plan->plan = NULL;
 	}
+	if (plan->plan != NULL && is_planned(plan->plan))
+		return plan->plan;
 	if (ntypes > MAX_PARAMETERS)
 		elog(ERROR, "too many parameters: %s", plan->sql);
-	for (int i = 0; i < ntypes; i++)
+	for (int i = 0; plan->plan == NULL && i < ntypes; i++)
 		types[i] = parameter_type(plan->types[i]);
-	plan->plan = prepare_with_indexes(plan->sql, ntypes, types);
+	prepare_with_indexes(plan, ntypes, types);
 	return plan->plan;
 }
 

@@ -121,6 +121,9 @@ kin_tr_store_clock(PG_FUNCTION_ARGS)
 	Datum		values[1];
 	KtSpi		spi;
 
+	/* Before the write, with which it takes effect here: a rollback then takes it back, too. */
+	if (was_set != !PG_ARGISNULL(0))
+		CacheInvalidateRelcacheByRelid(clock_relation);
 	kt_spi_begin(&spi);
 	if (PG_ARGISNULL(0))
 		kt_spi(&remove, NULL, NULL);
@@ -130,7 +133,5 @@ kin_tr_store_clock(PG_FUNCTION_ARGS)
 		kt_spi(was_set ? &update : &insert, values, NULL);
 	}
 	kt_spi_end(&spi);
-	if (was_set != !PG_ARGISNULL(0))
-		CacheInvalidateRelcacheByRelid(clock_relation);
 	PG_RETURN_VOID();
 }

@@ -21,6 +21,7 @@
 
 #include "base/clock.h"
 #include "base/spi.h"
+#include "routing/placement.h"
 #include "routing/router.h"
 #include "routing/task.h"
 
@@ -187,7 +188,7 @@ kt_router_look_at_workers(KtRouter *router, const KtSid *workers, int n)
 #define TASK_COLUMNS \
 	"sid, workspace_sid, group_key, order_key1, order_key2, task_queue_sid, task_channel_sid," \
 	" workflow_sid, workflow_version, workflow_filter, workflow_target, routing_target," \
-	" ignore_capacity, step_tried, wake_at, attributes"
+	" ignore_capacity, step_tried, wake_at, attributes, priority, virtual_start_time"
 
 static KtGroup *
 group_of_row(KtRouter *router, uint64 row)
@@ -214,12 +215,12 @@ group_of_row(KtRouter *router, uint64 row)
 }
 
 static void
-note_untried(KtRouter *router, const KtSid *task)
+note_unsettled(KtRouter *router, const KtSid *task)
 {
 	KtSid	   *copy = MemoryContextAlloc(router->pool->context, sizeof(KtSid));
 
 	*copy = *task;
-	kt_vector_add(router->pool, &router->untried, copy);
+	kt_vector_add(router->pool, &router->unsettled, copy);
 }
 
 static void
@@ -227,7 +228,8 @@ put_task(KtRouter *router, uint64 row)
 {
 	KtHead		head;
 	KtGroup    *group;
-	bool		untried;
+	int64		key1;
+	int64		key2;
 
 	if (!kt_column_is_null(row, 15))
 	{
@@ -245,14 +247,14 @@ put_task(KtRouter *router, uint64 row)
 	}
 	head.key1 = kt_column_int64(row, 4);
 	head.key2 = kt_column_int64(row, 5);
-	untried = !kt_column_bool(row, 14);
 	group = group_of_row(router, row);
 	if (group == NULL)
 		return;
 	kt_pool_put_task(router->pool, group, &head);
 	kt_pool_touch_group(router->pool, group);
-	if (untried)
-		note_untried(router, &head.sid);
+	kt_order_keys(group->queue, kt_column_int32(row, 17), kt_column_int64(row, 18), &key1, &key2);
+	if (!kt_column_bool(row, 14) || head.key1 != key1 || head.key2 != key2)
+		note_unsettled(router, &head.sid);
 }
 
 void

@@ -316,6 +316,17 @@ wake_time(const KtTask *task, TimestampTz now)
 	return Min(task->expires_at, task->step_deadline);
 }
 
+/* FIFO: priority, then age.  LIFO: newest first, whatever the priority. */
+void
+kt_order_keys(const KtTaskQueue *queue, int32 priority, TimestampTz virtual_start_time,
+			  int64 *key1, int64 *key2)
+{
+	bool		lifo = queue != NULL && queue->lifo;
+
+	*key1 = lifo ? 0 : -(int64) priority;
+	*key2 = lifo ? -virtual_start_time : virtual_start_time;
+}
+
 void
 kt_place_in_group(KtConfig *config, KtTask *task, TimestampTz now)
 {
@@ -332,8 +343,6 @@ kt_place_in_group(KtConfig *config, KtTask *task, TimestampTz now)
 	task->group = group_key(config, task);
 	if (!kt_sid_is_null(&task->task_queue))
 		queue = kt_config_task_queue(config, &task->task_queue);
-	/* FIFO: priority, then age.  LIFO: newest first, whatever the priority. */
-	task->key1 = queue && queue->lifo ? 0 : -(int64) task->priority;
-	task->key2 = queue && queue->lifo ? -task->virtual_start_time : task->virtual_start_time;
+	kt_order_keys(queue, task->priority, task->virtual_start_time, &task->key1, &task->key2);
 	task->wake_at = wake_time(task, now);
 }

@@ -52,7 +52,7 @@ kt_router_forget(KtRouter *router)
 	if (router->cursor.xip != NULL)
 		pfree(router->cursor.xip);
 	memset(&router->cursor, 0, sizeof(KtCursor));
-	memset(&router->untried, 0, sizeof(KtVector));
+	memset(&router->unsettled, 0, sizeof(KtVector));
 	router->own_xid = 0;
 	router->own_event = 0;
 	router->nretries = 0;
@@ -184,25 +184,36 @@ skip_if_is_true(KtRouter *router, const KtTask *task, const KtExpr *skip_if)
 }
 
 /*
+ * A task that came into the queue while the queue's order was being changed has
+ * the keys of the former one.
+ */
+static void
+put_in_order(KtRouter *router, KtTask *task)
+{
+	KtConfig   *config = kt_config();	/* the router's may be older than the keys */
+	const KtTaskQueue *queue = kt_config_task_queue(config, &task->task_queue);
+	int64		key1;
+	int64		key2;
+
+	kt_order_keys(queue, task->priority, task->virtual_start_time, &key1, &key2);
+	if (task->key1 == key1 && task->key2 == key2)
+		return;
+	kt_place_in_group(config, task, router->pool->now);
+	kt_task_store_unseen(task);
+	kt_router_look_at_tasks(router, &task->sid, 1);
+}
+
+/*
  * A task that has entered a step and found nobody: is the step to be skipped?
  * It is asked only once.
  */
 static void
-try_to_skip(KtRouter *router, const KtSid *sid, KtTurn *turn)
+try_to_skip(KtRouter *router, KtTask *task, KtTurn *turn)
 {
 	KtConfig   *config = router->pool->config;
 	TimestampTz now = router->pool->now;
-	const KtTarget *target;
-	KtTask	   *task;
+	const KtTarget *target = kt_task_target(config, task);
 
-	if (!kt_task_try_lock(sid, &task))
-	{
-		kt_router_retry(router, sid, false);
-		return;
-	}
-	if (task == NULL || task->status != KT_TASK_PENDING || !task->waiting || task->step_tried)
-		return;
-	target = kt_task_target(config, task);
 	if (target != NULL && target->skip_if != NULL && skip_if_is_true(router, task, target->skip_if))
 	{
 		if (kt_task_skip_step(config, task, now) == KT_DUE_MOVED)
@@ -217,33 +228,50 @@ try_to_skip(KtRouter *router, const KtSid *sid, KtTurn *turn)
 	}
 }
 
+static void
+settle(KtRouter *router, const KtSid *sid, KtTurn *turn)
+{
+	KtTask	   *task;
+
+	if (!kt_task_try_lock(sid, &task))
+	{
+		kt_router_retry(router, sid, false);
+		return;
+	}
+	if (task == NULL || task->status != KT_TASK_PENDING || !task->waiting)
+		return;
+	put_in_order(router, task);
+	if (!task->step_tried)
+		try_to_skip(router, task, turn);
+}
+
 /* True where there were any. */
 static bool
-skip_steps(KtRouter *router, const KtTransactions *transactions, KtTurn *turn)
+settle_tasks(KtRouter *router, const KtTransactions *transactions, KtTurn *turn)
 {
 	MemoryContext old = CurrentMemoryContext;
-	KtVector	untried = router->untried;
+	KtVector	unsettled = router->unsettled;
 
-	if (untried.length == 0)
+	if (unsettled.length == 0)
 		return false;
-	memset(&router->untried, 0, sizeof(KtVector));
-	for (int from = 0; from < untried.length; from += 64)
+	memset(&router->unsettled, 0, sizeof(KtVector));
+	for (int from = 0; from < unsettled.length; from += 64)
 	{
 		KtSpi		spi;
 
 		CHECK_FOR_INTERRUPTS();
 		transactions->begin();
 		kt_spi_begin(&spi);
-		for (int i = from; i < Min(from + 64, untried.length); i++)
-			try_to_skip(router, untried.items[i], turn);
+		for (int i = from; i < Min(from + 64, unsettled.length); i++)
+			settle(router, unsettled.items[i], turn);
 		kt_events_flush();
 		kt_spi_end(&spi);
 		transactions->commit();
 		MemoryContextSwitchTo(old);
 	}
-	for (int i = 0; i < untried.length; i++)
-		pfree(untried.items[i]);
-	pfree(untried.items);
+	for (int i = 0; i < unsettled.length; i++)
+		pfree(unsettled.items[i]);
+	pfree(unsettled.items);
 	return true;
 }
 
@@ -291,7 +319,7 @@ kt_router_turn(KtRouter *router, const KtTransactions *transactions, KtTurn *tur
 		/* An assignment may touch again: a step may want workers that are busy. */
 		while (router->pool->touched.length > 0 && !turn->more)
 			kt_assign(router, transactions, turn, max_actions - turn->timed_out - turn->moved - turn->canceled);
-		if (turn->more || !skip_steps(router, transactions, turn))
+		if (turn->more || !settle_tasks(router, transactions, turn))
 			break;
 		(void) look(router, transactions);
 	}

@@ -47,7 +47,8 @@ typedef struct KtRouter
 	int			nretries;
 	int			retries_capacity;
 	KtRetry    *retries;
-	KtVector	untried;		/* KtSid of tasks whose skip_if has not been looked at */
+	KtVector	unsettled;		/* KtSid of tasks whose skip_if has not been looked at, or that
+								 * have the keys of another order than their queue's */
 	int64		minute;			/* of kin_tr's clock, when timed steps were looked at */
 } KtRouter;
 

@@ -129,12 +129,17 @@ is(value($dbh, 'SELECT assignment_status FROM kin_tr.get_task(?)', $task), 'rese
 $dbh->do('SELECT kin_tr.accept_reservation(?)', undef, $offer);
 $dbh->do('SELECT kin_tr.complete_task(?)', undef, $task);
 wait_for_offer($standby, $waiting, 'routing goes on');
-$dbh->do('SELECT kin_tr.create_task()') for 1 .. 8;
+
+# Autovacuum may have had ids of the primary, too, before those that were lost.
+my $of_lost = 'SELECT count(DISTINCT xid) FROM kin_tr.events WHERE era = (SELECT max(number) FROM kin_tr.event_eras) AND xid = ANY (?::xid8[])';
+for (my $tasks = 0; $tasks < 8 || ($tasks < 500 && !value($dbh, $of_lost, $lost_xids)); $tasks++)
+{
+	$dbh->do('SELECT kin_tr.create_task()');
+}
 is(value($dbh, q{SELECT string_agg('timeline ' || timeline, ', ' ORDER BY number) FROM kin_tr.event_eras}),
 	'timeline 1, timeline 2', 'the first writer has begun an era, once');
-my ($era_before, $era) = map { value($dbh, "SELECT $_(number) FROM kin_tr.event_eras") } qw(min max);
-cmp_ok(value($dbh, 'SELECT count(DISTINCT xid) FROM kin_tr.events WHERE era = ? AND xid = ANY (?::xid8[])', $era, $lost_xids), '>', 0,
-	'in which ids of transactions that were lost are given out again');
+my $era_before = value($dbh, 'SELECT min(number) FROM kin_tr.event_eras');
+cmp_ok(value($dbh, $of_lost, $lost_xids), '>', 0, 'in which ids of transactions that were lost are given out again');
 is(value($dbh, 'SELECT count(*) FROM kin_tr.events WHERE era = ? AND NOT id = ANY (?)', $era_before, [ split / /, $survives ]), 0,
 	'and nothing more is of the era before');
 

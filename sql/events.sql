@@ -233,6 +233,13 @@ SELECT test.new('told', '{"secret": 1}', workflow => 'w');
 SELECT kin_tr.ring();
 \o
 UNLISTEN kin_tr;
+-- and of very much only that there is much, with a count of 0
+SELECT count(kin_tr.create_task('{}', workflow => 'w')) FROM generate_series(1, 2600);
+LISTEN kin_tr;
+\o |sed -E 's/[A-Z]{2}[0-9a-f]{32}/*/g; s/("cursor" ?: ?")[^"]*/\1*/; s/PID [0-9]+/PID */'
+SELECT kin_tr.ring() > 0 AS rung;
+\o
+UNLISTEN kin_tr;
 -- not of what is not committed
 BEGIN;
 SELECT test.new('silent', workflow => 'w');

@@ -44,7 +44,7 @@ typedef struct Listener
 	KtSid		workspace;
 	int			count;
 	bool		full;			/* no more events fit */
-	StringInfoData events;
+	StringInfoData events;		/* data is NULL before the first */
 } Listener;
 
 static Listener *
@@ -58,7 +58,7 @@ find_listener(HTAB *listeners, const KtSid *sid, const KtSid *workspace)
 		listener->workspace = *workspace;
 		listener->count = 0;
 		listener->full = !kt_bell_lists_events;
-		initStringInfo(&listener->events);
+		memset(&listener->events, 0, sizeof(listener->events));
 	}
 	return listener;
 }
@@ -77,6 +77,8 @@ tell(Listener *listener, const KtEventRef *event, int room)
 		return;
 	}
 	kt_sid_print(&event->resource, resource);
+	if (listener->events.data == NULL)
+		initStringInfo(&listener->events);
 	appendStringInfo(&listener->events, "%s{\"event_type\":\"%s\",\"resource_sid\":\"%s\"}",
 					 listener->events.len > 0 ? "," : "", event->type, resource);
 }
@@ -93,7 +95,7 @@ notify(const Listener *listener, const char *cursor)
 	kt_sid_print(&listener->workspace, workspace);
 	if (kt_bell_lists_events)
 		payload = psprintf("{\"cursor\":\"%s\",\"workspace\":\"%s\",\"count\":%d,\"events\":[%s]}",
-						   cursor, workspace, listener->count, listener->events.data);
+						   cursor, workspace, listener->count, listener->events.len > 0 ? listener->events.data : "");
 	else
 		payload = psprintf("{\"cursor\":\"%s\",\"workspace\":\"%s\",\"count\":%d}",
 						   cursor, workspace, listener->count);

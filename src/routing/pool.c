@@ -14,6 +14,8 @@
 
 #include "routing/pool_private.h"
 
+#define POOL_BLOCK (128 * 1024)
+
 HTAB *
 kt_pool_hash(KtPool *pool, const char *name, Size key, Size entry)
 {
@@ -31,7 +33,8 @@ kt_pool_alloc(KtPool *pool, Size size)
 KtPool *
 kt_pool_create(MemoryContext parent)
 {
-	MemoryContext context = AllocSetContextCreate(parent, "kin_tr pool", ALLOCSET_DEFAULT_SIZES);
+	/* Blocks that double without end would take twice what is needed, for as long as the pool lives. */
+	MemoryContext context = AllocSetContextCreate(parent, "kin_tr pool", 0, POOL_BLOCK / 8, POOL_BLOCK);
 	KtPool	   *pool = MemoryContextAllocZero(context, sizeof(KtPool));
 
 	pool->context = context;

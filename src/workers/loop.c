@@ -47,6 +47,9 @@
 /* How often unused memory is given back to the system. */
 #define MEMORY_INTERVAL	(10 * USECS_PER_SEC)
 
+/* Bytes from which on a block is mapped for itself; libc's own threshold, until it raises it. */
+#define LARGE_MEMORY	(128 * 1024)
+
 /* How often a paused worker, or one without its lock, looks again. */
 #define PAUSED_INTERVAL 1000L
 
@@ -216,6 +219,19 @@ wait_for_work(long timeout)
 	}
 }
 
+/*
+ * A large block is mapped for itself, and so goes back whole.  Once one has been
+ * freed, libc would take the next ones from its heap, between small ones that
+ * stay.
+ */
+static void
+keep_large_memory_apart(void)
+{
+#ifdef __GLIBC__
+	(void) mallopt(M_MMAP_THRESHOLD, LARGE_MEMORY);
+#endif
+}
+
 /* What a busy turn has taken and freed, libc would keep for the next. */
 static void
 give_back_memory(void)
@@ -238,6 +254,7 @@ kt_loop_run(const KtLoop *loop, Oid database)
 	volatile long backoff = FIRST_BACKOFF;
 
 	kt_slots_enter(database, loop->kind);
+	keep_large_memory_apart();
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();

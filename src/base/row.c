@@ -302,5 +302,8 @@ kt_row_fetch(Relation relation, const KtSid *sid, KtRowLock lock, HeapTuple *tup
 	ExecDropSingleTupleTableSlot(slot);
 	UnregisterSnapshot(snapshot);
 	index_close(index, AccessShareLock);
+	/* Who had it locked may have changed what this backend remembers. */
+	if (lock == KT_ROW_LOCK)
+		AcceptInvalidationMessages();
 	return result;
 }

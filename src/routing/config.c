@@ -13,6 +13,7 @@
 #include "access/xact.h"
 #include "catalog/pg_collation.h"
 #include "commands/trigger.h"
+#include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "utils/builtins.h"
@@ -465,16 +466,55 @@ kt_config_find(KtConfig *config, const char *kind, const char *name, const KtSid
 	return true;
 }
 
+static void
+no_such_object(const char *kind, const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("%s \"%s\" does not exist", kt_kind_name(kind), name),
+			 errhint("Give its SID or its name; it must be of this workspace.")));
+}
+
 KtSid
 kt_config_resolve(KtConfig *config, const char *kind, const char *name, const KtSid *workspace)
 {
 	KtSid		sid;
 
 	if (!kt_config_find(config, kind, name, workspace, &sid))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("%s \"%s\" does not exist", kt_kind_name(kind), name),
-				 errhint("Give its SID or its name; it must be of this workspace.")));
+		no_such_object(kind, name);
+	return sid;
+}
+
+bool
+kt_config_find_and_lock(const char *kind, const char *name, const KtSid *workspace, KtSid *sid)
+{
+	KtSid		locked = {{0}};
+
+	for (;;)
+	{
+		uint64		generation = kt_config_generation();
+
+		if (!kt_config_find(kt_config(), kind, name, workspace, sid))
+			return false;
+		/* What is found again is locked already, and so is there. */
+		if (kt_sid_equal(sid, &locked))
+			return true;
+		(void) kt_lock_object(sid, ShareLock, false);
+		/* To wait for a lock may bring news by which it is gone, or another has its name. */
+		if (kt_config_generation() == generation)
+			return true;
+		locked = *sid;
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+KtSid
+kt_config_resolve_and_lock(const char *kind, const char *name, const KtSid *workspace)
+{
+	KtSid		sid;
+
+	if (!kt_config_find_and_lock(kind, name, workspace, &sid))
+		no_such_object(kind, name);
 	return sid;
 }
 
@@ -488,12 +528,6 @@ kt_queue_lookup(void *context, const char *name, KtSid *sid)
 	if (context == NULL)
 		return kt_sid_parse(name, strlen(name), sid);
 	return kt_config_find(kt_config(), KT_TASK_QUEUE, name, (KtSid *) context, sid);
-}
-
-void
-kt_config_lock_shared(const KtSid *sid)
-{
-	(void) kt_lock_object(sid, ShareLock, false);
 }
 
 bool

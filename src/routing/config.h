@@ -95,6 +95,19 @@ extern KtSid kt_config_resolve(KtConfig *config, const char *kind, const char *n
 extern bool kt_config_find(KtConfig *config, const char *kind, const char *name,
 						   const KtSid *workspace, KtSid *sid);
 
+/*
+ * The same, and locked against deletion until the transaction ends.
+ *
+ * Creating a task holds this shared lock on the queue, workflow and channel
+ * that it uses, deleting one of these an exclusive one.  A foreign key would do
+ * the same with a write to the parent's row for every task: measured at a
+ * quarter of the whole cost of creating one.
+ */
+extern KtSid kt_config_resolve_and_lock(const char *kind, const char *name, const KtSid *workspace);
+extern bool kt_config_find_and_lock(const char *kind, const char *name, const KtSid *workspace,
+									KtSid *sid);
+extern bool kt_config_lock_exclusive(const KtSid *sid); /* false: it is in use */
+
 /* The version that a workflow is at; 0 where there is none. */
 extern int32 kt_config_workflow_version(KtConfig *config, const KtSid *sid);
 
@@ -106,15 +119,6 @@ extern bool kt_config_workspace_of(const KtSid *sid, KtSid *workspace);
 
 /* "task queue" for KT_TASK_QUEUE, and so on: for messages. */
 extern const char *kt_kind_name(const char *kind);
-
-/*
- * Creating a task holds a shared lock on the queue, workflow and channel that
- * it uses, deleting one of these an exclusive one, both until commit.  A
- * foreign key would do the same with a write to the parent's row for every
- * task: measured at a quarter of the whole cost of creating one.
- */
-extern void kt_config_lock_shared(const KtSid *sid);
-extern bool kt_config_lock_exclusive(const KtSid *sid); /* false: it is in use */
 
 /* KtQueueLookup for kt_workflow_compile(); context is the workspace's KtSid. */
 extern bool kt_queue_lookup(void *context, const char *name, KtSid *sid);

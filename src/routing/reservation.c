@@ -13,7 +13,6 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "utils/builtins.h"
-#include "utils/inval.h"
 #include "utils/timestamp.h"
 
 #include "base/clock.h"
@@ -429,8 +428,6 @@ begin(Call *call, FunctionCallInfo fcinfo, int workspace_argument, int version_a
 	kt_spi_begin(&call->spi);
 	call->task = kt_task_read(&task, true);
 	call->reservation = call->task ? kt_reservation_read(&sid, true) : NULL;
-	/* Who had them locked may have changed the configuration. */
-	AcceptInvalidationMessages();
 	call->config = kt_config();
 	if (call->reservation == NULL)
 		no_such_reservation(name);

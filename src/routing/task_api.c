@@ -7,7 +7,6 @@
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/inval.h"
 #include "utils/timestamp.h"
 
 #include "base/clock.h"
@@ -75,10 +74,11 @@ integer_argument(FunctionCallInfo fcinfo, int argument, const char *name, int32 
 
 /*
  * Where a task goes: the workflow that routes it, or none where it is routed
- * to a worker or a queue directly.
+ * to a worker or a queue directly.  What it uses is locked against deletion,
+ * but for a worker.
  */
-static void
-resolve_route(KtConfig *config, FunctionCallInfo fcinfo, KtTask *task)
+static KtConfig *
+resolve_route(FunctionCallInfo fcinfo, KtTask *task)
 {
 	char	   *target = text_argument(fcinfo, ARG_ROUTING_TARGET);
 	char	   *workflow = text_argument(fcinfo, ARG_WORKFLOW);
@@ -87,9 +87,9 @@ resolve_route(KtConfig *config, FunctionCallInfo fcinfo, KtTask *task)
 	const KtSid *ws = &task->workspace;
 
 	task->filter = KT_DIRECT;
-	task->task_channel = kt_config_resolve(config, KT_TASK_CHANNEL, channel ? channel : "default", ws);
+	task->task_channel = kt_config_resolve_and_lock(KT_TASK_CHANNEL, channel ? channel : "default", ws);
 	if (queue != NULL)
-		task->task_queue = kt_config_resolve(config, KT_TASK_QUEUE, queue, ws);
+		task->task_queue = kt_config_resolve_and_lock(KT_TASK_QUEUE, queue, ws);
 	if (target != NULL)
 	{
 		KtSid		sid;
@@ -100,7 +100,9 @@ resolve_route(KtConfig *config, FunctionCallInfo fcinfo, KtTask *task)
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("invalid routing_target: \"%s\"", target),
 					 errhint("A routing target is the SID of a worker, a task queue or a workflow.")));
-		task->routing_target = kt_config_resolve(config, sid.kind, target, ws);
+		task->routing_target = kt_sid_is(&sid, KT_WORKER) ?
+			kt_config_resolve(kt_config(), sid.kind, target, ws) :
+			kt_config_resolve_and_lock(sid.kind, target, ws);
 		if (kt_sid_is(&sid, KT_WORKFLOW))
 			task->workflow = sid;
 		else if (kt_sid_is(&sid, KT_TASK_QUEUE))
@@ -108,53 +110,20 @@ resolve_route(KtConfig *config, FunctionCallInfo fcinfo, KtTask *task)
 		else
 			task->ignore_capacity = PG_ARGISNULL(ARG_IGNORE_CAPACITY) || PG_GETARG_BOOL(ARG_IGNORE_CAPACITY);
 		if (!kt_sid_is(&sid, KT_WORKFLOW))
-			return;
+			return kt_config();
 	}
 	else if (workflow != NULL)
-		task->workflow = kt_config_resolve(config, KT_WORKFLOW, workflow, ws);
-	else if (!kt_config_only_workflow(config, ws, &task->workflow))
+		task->workflow = kt_config_resolve_and_lock(KT_WORKFLOW, workflow, ws);
+	else if (kt_config_only_workflow(kt_config(), ws, &task->workflow))
+		task->workflow = kt_config_resolve_and_lock(KT_WORKFLOW, kt_sid_cstring(&task->workflow), ws);
+	else
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("workflow is required"),
 				 errdetail("The workspace has no workflow, or several."),
 				 errhint("Name one (create_workflow() makes it), or give the SID of a worker or a task queue as routing_target.")));
-	task->workflow_version = kt_config_workflow_version(config, &task->workflow);
-}
-
-static bool
-same_route(const KtTask *a, const KtTask *b)
-{
-	return kt_sid_equal(&a->task_channel, &b->task_channel) &&
-		kt_sid_equal(&a->task_queue, &b->task_queue) &&
-		kt_sid_equal(&a->routing_target, &b->routing_target) &&
-		kt_sid_equal(&a->workflow, &b->workflow) && a->workflow_version == b->workflow_version;
-}
-
-/*
- * Resolves, and locks against deletion what was found.  Where getting a lock
- * brought news of changed configuration, what was found may be out of date,
- * unless it is what was found before, and so is locked already.
- */
-static KtConfig *
-resolve_and_lock(FunctionCallInfo fcinfo, KtTask *task)
-{
-	for (;;)
-	{
-		KtConfig   *config = kt_config();
-		uint64		generation = kt_config_generation();
-		KtTask		before = *task;
-
-		memset(&task->task_queue, 0, sizeof(KtSid));
-		resolve_route(config, fcinfo, task);
-		kt_config_lock_shared(&task->task_channel);
-		if (!kt_sid_is_null(&task->workflow))
-			kt_config_lock_shared(&task->workflow);
-		if (!kt_sid_is_null(&task->task_queue))
-			kt_config_lock_shared(&task->task_queue);
-		if (kt_config_generation() == generation || same_route(&before, task))
-			return kt_config();
-		CHECK_FOR_INTERRUPTS();
-	}
+	task->workflow_version = kt_config_workflow_version(kt_config(), &task->workflow);
+	return kt_config();
 }
 
 /* 1900-01-01, Twilio's earliest. */
@@ -325,7 +294,7 @@ kin_tr_create_task(PG_FUNCTION_ARGS)
 		kt_spi_end(&spi);
 		PG_RETURN_SID_P(result);
 	}
-	config = resolve_and_lock(fcinfo, &task);
+	config = resolve_route(fcinfo, &task);
 	if (!PG_ARGISNULL(ARG_PRIORITY))
 		task.priority = integer_argument(fcinfo, ARG_PRIORITY, "priority", 0, PG_INT32_MAX);
 	else if (!kt_sid_is_null(&task.workflow))
@@ -399,8 +368,6 @@ begin(Call *call, FunctionCallInfo fcinfo, int workspace_arg, int version_arg)
 	kt_access_require(&workspace, KT_ACCESS_APP);
 	kt_spi_begin(&call->spi);
 	call->task = kt_task_read(&sid, true);
-	/* Who had it locked may have changed the configuration. */
-	AcceptInvalidationMessages();
 	call->config = kt_config();
 	if (call->task == NULL)
 		no_such_task(name);
@@ -475,27 +442,6 @@ kt_task_merge_attributes(KtConfig *config, KtTask *task, Jsonb *keys, TimestampT
 															  JsonbPGetDatum(keys))), now);
 }
 
-/* As resolve_and_lock() does for a new task. */
-static KtSid
-lock_channel(Call *call, const char *name)
-{
-	KtSid		channel = {{0}};
-	KtSid		before;
-	uint64		generation;
-
-	do
-	{
-		CHECK_FOR_INTERRUPTS();
-		before = channel;
-		generation = kt_config_generation();
-		call->config = kt_config();
-		channel = kt_config_resolve(call->config, KT_TASK_CHANNEL, name, &call->task->workspace);
-		kt_config_lock_shared(&channel);
-	} while (kt_config_generation() != generation && !kt_sid_equal(&before, &channel));
-	call->config = kt_config();
-	return channel;
-}
-
 /*
  * update_task(task text, attributes jsonb, priority integer, task_channel text,
  * virtual_start_time timestamptz, workspace text, if_version bigint) -> version
@@ -514,7 +460,11 @@ kin_tr_update_task(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(2))
 		task->priority = integer_argument(fcinfo, 2, "priority", 0, PG_INT32_MAX);
 	if (!PG_ARGISNULL(3))
-		task->task_channel = lock_channel(&call, text_argument(fcinfo, 3));
+	{
+		task->task_channel = kt_config_resolve_and_lock(KT_TASK_CHANNEL, text_argument(fcinfo, 3),
+														&task->workspace);
+		call.config = kt_config();
+	}
 	if (!PG_ARGISNULL(4))
 	{
 		check_virtual_start_time(PG_GETARG_TIMESTAMPTZ(4), call.now);
@@ -598,12 +548,13 @@ Datum
 kin_tr_evaluate_task_again(PG_FUNCTION_ARGS)
 {
 	KtTask	   *task;
-	KtConfig   *config = kt_config();
+	KtConfig   *config;
 	TimestampTz now = kt_now();
 	KtSpi		spi;
 
 	kt_spi_begin(&spi);
 	task = kt_task_read(PG_GETARG_SID_P(0), true);
+	config = kt_config();
 	if (task != NULL && task->status == KT_TASK_PENDING && task->filter != KT_DIRECT)
 	{
 		task->workflow_version = kt_config_workflow_version(config, &task->workflow);
@@ -628,7 +579,6 @@ kin_tr_evaluate_task_again(PG_FUNCTION_ARGS)
 Datum
 kin_tr_regroup_task(PG_FUNCTION_ARGS)
 {
-	KtConfig   *config = kt_config();
 	KtTask	   *task;
 	KtSpi		spi;
 
@@ -636,7 +586,7 @@ kin_tr_regroup_task(PG_FUNCTION_ARGS)
 	task = kt_task_read(PG_GETARG_SID_P(0), true);
 	if (task != NULL && task->waiting)
 	{
-		kt_place_in_group(config, task, kt_now());
+		kt_place_in_group(kt_config(), task, kt_now());
 		kt_task_store_unseen(task);
 	}
 	kt_spi_end(&spi);

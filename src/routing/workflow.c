@@ -416,9 +416,9 @@ with_queue_sids(Jsonb *configuration, KtSid *workspace)
 		KtSid		sid;
 
 		if (token == WJB_VALUE && after_queue && value.type == jbvString &&
-			kt_queue_lookup(workspace, pnstrdup(value.val.string.val, value.val.string.len), &sid))
+			kt_config_find_and_lock(KT_TASK_QUEUE, pnstrdup(value.val.string.val, value.val.string.len),
+									workspace, &sid))
 		{
-			kt_config_lock_shared(&sid);
 			value.val.string.val = kt_sid_cstring(&sid);
 			value.val.string.len = KT_SID_LENGTH;
 		}
@@ -429,10 +429,13 @@ with_queue_sids(Jsonb *configuration, KtSid *workspace)
 	return JsonbValueToJsonb(result);
 }
 
-static bool
-same_jsonb(const Jsonb *a, const Jsonb *b)
+static void
+check_in_workspace(Jsonb *configuration, KtSid *workspace)
 {
-	return VARSIZE(a) == VARSIZE(b) && memcmp(a, b, VARSIZE(a)) == 0;
+	List	   *faults = faults_in_workspace(configuration, workspace);
+
+	if (faults != NIL)
+		report_faults(faults);
 }
 
 /* _normalize_workflow(configuration jsonb, workspace sid): checked, and with sids. */
@@ -441,10 +444,8 @@ kin_tr_normalize_workflow(PG_FUNCTION_ARGS)
 {
 	Jsonb	   *configuration = PG_GETARG_JSONB_P(0);
 	KtSid	   *workspace = PG_GETARG_SID_P(1);
-	Jsonb	   *before;
-	Jsonb	   *result = NULL;
-	List	   *faults;
-	uint64		generation;
+	uint64		generation = kt_config_generation();
+	Jsonb	   *result;
 	KtSpi		spi;
 
 	if (VARSIZE(configuration) > MAX_CONFIGURATION_SIZE)
@@ -454,19 +455,13 @@ kin_tr_normalize_workflow(PG_FUNCTION_ARGS)
 						(unsigned) VARSIZE(configuration)),
 				 errdetail("The limit is %d bytes.", MAX_CONFIGURATION_SIZE),
 				 errhint("Keep in it what routing needs, and the rest elsewhere.")));
-	/* Getting a lock may have brought news of a queue that is gone, unless the same ones are found again. */
-	do
-	{
-		CHECK_FOR_INTERRUPTS();
-		before = result;
-		generation = kt_config_generation();
-		faults = faults_in_workspace(configuration, workspace);
-		if (faults != NIL)
-			report_faults(faults);
-		kt_spi_begin(&spi);
-		result = with_queue_sids(configuration, workspace);
-		result = (Jsonb *) SPI_datumTransfer(JsonbPGetDatum(result), false, -1);
-		kt_spi_end(&spi);
-	} while (kt_config_generation() != generation && !(before != NULL && same_jsonb(before, result)));
+	check_in_workspace(configuration, workspace);
+	kt_spi_begin(&spi);
+	result = with_queue_sids(configuration, workspace);
+	result = (Jsonb *) SPI_datumTransfer(JsonbPGetDatum(result), false, -1);
+	kt_spi_end(&spi);
+	/* Waiting for a lock may have brought news of a queue that is gone. */
+	if (kt_config_generation() != generation)
+		check_in_workspace(result, workspace);
 	PG_RETURN_JSONB_P(result);
 }

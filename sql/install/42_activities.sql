@@ -59,6 +59,7 @@ BEGIN
     SELECT * INTO STRICT this FROM kin_tr.activities a
      WHERE a.sid = kin_tr._resolve('WA', activity, workspace) FOR UPDATE;
     PERFORM kin_tr._check_version('activity', this.sid, this.version, if_version);
+    PERFORM kin_tr._lock_for_delete(this.sid);
     PERFORM FROM kin_tr.workspaces w
       WHERE w.sid = workspace AND this.sid IN (w.default_activity_sid, w.timeout_activity_sid) FOR SHARE;
     IF FOUND THEN

@@ -166,6 +166,24 @@ parameter_type(char letter)
 	}
 }
 
+static void
+prepare(KtPlan *plan)
+{
+	Oid			types[MAX_PARAMETERS];
+	int			ntypes = strlen(plan->types);
+	SPIPlanPtr	prepared;
+
+	if (ntypes > MAX_PARAMETERS)
+		elog(ERROR, "too many parameters: %s", plan->sql);
+	for (int i = 0; i < ntypes; i++)
+		types[i] = parameter_type(plan->types[i]);
+	prepared = SPI_prepare_cursor(plan->sql, ntypes, types, CURSOR_OPT_GENERIC_PLAN);
+	if (prepared == NULL)
+		elog(ERROR, "could not prepare \"%s\": %s", plan->sql, SPI_result_code_string(SPI_result));
+	SPI_keepplan(prepared);
+	plan->plan = prepared;
+}
+
 /*
  * A plan is made for good at once, and without sequential scans: planned while
  * a table is small it would read the whole of it, and go on doing so when the
@@ -173,7 +191,7 @@ parameter_type(char letter)
  * rows up again and again where an index scan marks them.
  */
 static void
-prepare_with_indexes(KtPlan *plan, int ntypes, Oid *types)
+plan_with_indexes(KtPlan *plan)
 {
 	/* A scan that nevertheless remains looks so dear that it would be compiled. */
 	static const char *const off[] = {"enable_seqscan", "enable_bitmapscan", "jit"};
@@ -184,14 +202,7 @@ prepare_with_indexes(KtPlan *plan, int ntypes, Oid *types)
 		(void) set_config_option(off[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 								 true, 0, false);
 	if (plan->plan == NULL)
-	{
-		SPIPlanPtr	made = SPI_prepare_cursor(plan->sql, ntypes, types, CURSOR_OPT_GENERIC_PLAN);
-
-		if (made == NULL)
-			elog(ERROR, "could not prepare \"%s\": %s", plan->sql, SPI_result_code_string(SPI_result));
-		SPI_keepplan(made);
-		plan->plan = made;
-	}
+		prepare(plan);
 	generic = SPI_plan_get_cached_plan(plan->plan);
 	if (generic != NULL)
 		ReleaseCachedPlan(generic, CurrentResourceOwner);
@@ -210,21 +221,13 @@ is_planned(SPIPlanPtr plan)
 static SPIPlanPtr
 valid_plan(KtPlan *plan)
 {
-	Oid			types[MAX_PARAMETERS];
-	int			ntypes = strlen(plan->types);
-
 	if (plan->plan != NULL && !SPI_plan_is_valid(plan->plan))
 	{
 		SPI_freeplan(plan->plan);
 		plan->plan = NULL;
 	}
-	if (plan->plan != NULL && is_planned(plan->plan))
-		return plan->plan;
-	if (ntypes > MAX_PARAMETERS)
-		elog(ERROR, "too many parameters: %s", plan->sql);
-	for (int i = 0; plan->plan == NULL && i < ntypes; i++)
-		types[i] = parameter_type(plan->types[i]);
-	prepare_with_indexes(plan, ntypes, types);
+	if (plan->plan == NULL || !is_planned(plan->plan))
+		plan_with_indexes(plan);
 	return plan->plan;
 }
 

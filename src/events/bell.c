@@ -95,7 +95,8 @@ notify(const Listener *listener, const char *cursor)
 	kt_sid_print(&listener->workspace, workspace);
 	if (kt_bell_lists_events)
 		payload = psprintf("{\"cursor\":\"%s\",\"workspace\":\"%s\",\"count\":%d,\"events\":[%s]}",
-						   cursor, workspace, listener->count, listener->events.len > 0 ? listener->events.data : "");
+						   cursor, workspace, listener->count,
+						   listener->events.data != NULL ? listener->events.data : "");
 	else
 		payload = psprintf("{\"cursor\":\"%s\",\"workspace\":\"%s\",\"count\":%d}",
 						   cursor, workspace, listener->count);

@@ -26,14 +26,14 @@ extern bool kt_place(KtConfig *config, KtTask *task, TimestampTz now, bool may_f
 /* On to the next step.  False where the workflow ends here: cancel the task. */
 extern bool kt_place_next(KtConfig *config, KtTask *task, KtLeave why, TimestampTz now);
 
-/*
- * Computes the group, its order in it and wake_at from the rest of the row.
- * Whoever changes what these follow from calls this before kt_task_store().
- */
 /* What puts a task in its place among those of its group. */
 extern void kt_order_keys(const KtTaskQueue *queue, int32 priority, TimestampTz virtual_start_time,
 						  int64 *key1, int64 *key2);
 
+/*
+ * Computes the group, its order in it and wake_at from the rest of the row.
+ * Whoever changes what these follow from calls this before kt_task_store().
+ */
 extern void kt_place_in_group(KtConfig *config, KtTask *task, TimestampTz now);
 
 /* The target that a task stands at; NULL where it is routed directly. */

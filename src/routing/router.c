@@ -229,7 +229,7 @@ try_to_skip(KtRouter *router, KtTask *task, KtTurn *turn)
 }
 
 static void
-settle(KtRouter *router, const KtSid *sid, KtTurn *turn)
+settle_task(KtRouter *router, const KtSid *sid, KtTurn *turn)
 {
 	KtTask	   *task;
 
@@ -263,7 +263,7 @@ settle_tasks(KtRouter *router, const KtTransactions *transactions, KtTurn *turn)
 		transactions->begin();
 		kt_spi_begin(&spi);
 		for (int i = from; i < Min(from + 64, unsettled.length); i++)
-			settle(router, unsettled.items[i], turn);
+			settle_task(router, unsettled.items[i], turn);
 		kt_events_flush();
 		kt_spi_end(&spi);
 		transactions->commit();

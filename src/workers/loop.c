@@ -78,6 +78,7 @@ kt_loop_rest(TimestampTz began, int events)
 	int64		pace = Min(Max(PACE_OF_EVENT * (int64) events, SHORTEST_PACE), LONGEST_PACE);
 	int64		spent = GetCurrentTimestamp() - began;
 
+	/* Not on the latch: every commit sets it, and none is to end this; a signal does. */
 	if (spent < pace)
 		pg_usleep(pace - spent);
 }

@@ -196,6 +196,7 @@ append(KtEventRefs *refs, TupleTableSlot *slot)
 	ref->id = DatumGetInt64(slot->tts_values[COLUMN_ID - 1]);
 	ref->era = DatumGetInt32(slot->tts_values[COLUMN_ERA - 1]);
 	ref->xid = slot_xid(slot);
+	ref->date = DatumGetTimestampTz(slot->tts_values[COLUMN_DATE - 1]);
 	ref->type = TextDatumGetCString(slot->tts_values[COLUMN_TYPE - 1]);
 	ref->workspace = slot_sid(slot, COLUMN_WORKSPACE);
 	ref->resource = slot_sid(slot, COLUMN_RESOURCE);

@@ -25,6 +25,7 @@ typedef struct KtEventRef
 	int64		id;
 	int32		era;
 	uint64		xid;
+	TimestampTz date;			/* event_date: by kin_tr's clock */
 	char	   *type;
 	KtSid		workspace;
 	KtSid		resource;

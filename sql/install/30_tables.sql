@@ -145,6 +145,7 @@ CREATE TABLE kin_tr.workflows (
     friendly_name                    text NOT NULL,
     configuration                    jsonb NOT NULL,
     current_version                  integer NOT NULL DEFAULT 1,
+    evaluated_version                integer NOT NULL DEFAULT 1,
     assignment_callback_url          text,
     fallback_assignment_callback_url text,
     task_reservation_timeout         integer NOT NULL DEFAULT 120 CHECK (task_reservation_timeout BETWEEN 1 AND 86400),
@@ -161,6 +162,8 @@ COMMENT ON COLUMN kin_tr.workflows.workspace_sid IS 'the workspace';
 COMMENT ON COLUMN kin_tr.workflows.friendly_name IS 'its name, at most 64 characters';
 COMMENT ON COLUMN kin_tr.workflows.configuration IS 'Twilio''s JSON, with queues by SID';
 COMMENT ON COLUMN kin_tr.workflows.current_version IS 'workflow_versions.number that new tasks get';
+COMMENT ON COLUMN kin_tr.workflows.evaluated_version IS
+    'current_version when it was last updated with re_evaluate_tasks: a task of an earlier one that was reserved then is placed anew when it comes back';
 COMMENT ON COLUMN kin_tr.workflows.assignment_callback_url IS 'kept for Twilio''s clients; nothing is sent in local mode yet';
 COMMENT ON COLUMN kin_tr.workflows.fallback_assignment_callback_url IS 'kept for Twilio''s clients; nothing is sent in local mode yet';
 COMMENT ON COLUMN kin_tr.workflows.task_reservation_timeout IS 'seconds that a worker has to answer, 1 to 86400';

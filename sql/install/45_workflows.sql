@@ -88,10 +88,13 @@ BEGIN
         VALUES (old.sid, workspace, this.current_version, this.configuration, kin_tr.now());
         PERFORM kin_tr._forget_versions(old.sid, this.current_version);
     END IF;
+    IF re_evaluate_tasks THEN
+        this.evaluated_version := this.current_version;
+    END IF;
     IF this IS DISTINCT FROM old THEN
         UPDATE kin_tr.workflows w
            SET friendly_name = this.friendly_name, configuration = this.configuration,
-               current_version = this.current_version, task_reservation_timeout = this.task_reservation_timeout,
+               current_version = this.current_version, evaluated_version = this.evaluated_version, task_reservation_timeout = this.task_reservation_timeout,
                assignment_callback_url = this.assignment_callback_url,
                fallback_assignment_callback_url = this.fallback_assignment_callback_url,
                default_priority = this.default_priority, date_updated = kin_tr.now(), version = w.version + 1

@@ -2,7 +2,8 @@
 CREATE FUNCTION kin_tr._create_task(attributes jsonb, priority integer, timeout integer, workflow text,
                                     task_channel text, virtual_start_time timestamptz, routing_target text,
                                     ignore_capacity boolean, task_queue text, idempotency_key text,
-                                    workspace text, not_before timestamptz) RETURNS kin_tr.sid
+                                    workspace text, not_before timestamptz, in_place_of kin_tr.sid)
+    RETURNS kin_tr.sid
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_create_task'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 
@@ -31,7 +32,7 @@ BEGIN
             'agentId', agent_id, 'priority', 'high',
             'skills', jsonb_build_array('voice', 'customer_service'), 'department', 'support',
             'call_sid', call_sid, 'agentSid', agent)),
-        10, 1800, kin_tr._default_workflow(workspace), 'voice', NULL, NULL, NULL, NULL, call_sid, workspace, NULL);
+        10, 1800, kin_tr._default_workflow(workspace), 'voice', NULL, NULL, NULL, NULL, call_sid, workspace, NULL, NULL);
 END $$;
 
 -- The workflow of a task whose function has no argument for it: the only one,
@@ -69,7 +70,7 @@ BEGIN
             'reason', reason, 'priority', 'medium',
             'skills', jsonb_build_array('callback', 'customer_service'))),
         coalesce(old.priority, 5), 86400, coalesce(old.workflow_sid::text, kin_tr._default_workflow(workspace)),
-        'default', coalesce(old.virtual_start_time, not_before), NULL, NULL, NULL, NULL, workspace, not_before);
+        'default', coalesce(old.virtual_start_time, not_before), NULL, NULL, NULL, NULL, workspace, not_before, old.sid);
 END $$;
 
 CREATE FUNCTION kin_tr.create_task(attributes jsonb DEFAULT '{}', priority integer DEFAULT NULL,
@@ -112,7 +113,8 @@ CREATE FUNCTION kin_tr.create_callback_task(customer_phone text, preferred_time 
 COMMENT ON FUNCTION kin_tr.create_callback_task IS
 'Creates a task that is not offered before preferred_time, at most ten years ahead; one that has passed is now.
 Priority 5, timeout 86400 s from that time on, channel default, the workspace''s oldest workflow. replaces: SID of a
-pending or reserved task, which is canceled in the same transaction; its place, priority and workflow pass on. Any
+pending or reserved task, which is canceled in the same transaction; its age, priority, queue and step in its workflow
+pass on, and what was left of the step''s time counts from preferred_time. Any
 other status of it is error KT001. Returns the task''s SID. Errors: KT001, KT004, 42704, 22004, 22023. Locks the
 replaced task, and what create_task() locks. Needs access of kind app.';
 

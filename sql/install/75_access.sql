@@ -14,7 +14,7 @@ DECLARE
 BEGIN
     FOREACH t IN ARRAY ARRAY['activities', 'task_channels', 'task_queues', 'workflows', 'workflow_versions',
                              'workers', 'worker_channels', 'tasks', 'reservations', 'task_history',
-                             'reservation_history', 'events', 'access', 'idempotency_keys'] LOOP
+                             'reservation_history', 'events', 'access', 'idempotency_keys', 'quarantine'] LOOP
         EXECUTE format('ALTER TABLE kin_tr.%I ENABLE ROW LEVEL SECURITY', t);
         EXECUTE format('CREATE POLICY readable ON kin_tr.%I FOR SELECT USING (workspace_sid'
                        ' OPERATOR(pg_catalog.=) ANY ((SELECT kin_tr._readable_workspaces())::kin_tr.sid[]))', t);
@@ -70,7 +70,8 @@ BEGIN
     EXECUTE format('GRANT SELECT ON kin_tr.workspaces, kin_tr.activities, kin_tr.task_channels,'
                    ' kin_tr.task_queues, kin_tr.workflows, kin_tr.workflow_versions, kin_tr.workers,'
                    ' kin_tr.worker_channels, kin_tr.tasks, kin_tr.reservations, kin_tr.task_history,'
-                   ' kin_tr.reservation_history, kin_tr.events, kin_tr.all_tasks, kin_tr.all_reservations'
+                   ' kin_tr.reservation_history, kin_tr.events, kin_tr.all_tasks, kin_tr.all_reservations,'
+                   ' kin_tr.quarantine, kin_tr.quarantined'
                    ' TO %I', role);
     FOR f IN SELECT kin_tr._functions_of(kind) LOOP
         EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', f, role);

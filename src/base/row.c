@@ -245,7 +245,7 @@ kt_row_update(Relation relation, HeapTuple *tuple, Datum *values, bool *isnull)
 static KtRowResult
 lock_row(Relation relation, TupleTableSlot *slot, Snapshot snapshot, KtRowLock lock)
 {
-	bool		fixed = IsolationUsesXactSnapshot();
+	bool		fixed = lock == KT_ROW_LOCK && IsolationUsesXactSnapshot();
 	TM_FailureData failure;
 	ItemPointerData tid = slot->tts_tid;
 	TM_Result	result;
@@ -280,7 +280,8 @@ kt_row_fetch(Relation relation, const KtSid *sid, KtRowLock lock, HeapTuple *tup
 {
 	Table	   *table = find_table(relation);
 	Relation	index = index_open(table->primary_key, AccessShareLock);
-	Snapshot	snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	bool		tries = lock == KT_ROW_TRY_LOCK || lock == KT_ROW_TRY_SHARE;
+	Snapshot	snapshot = RegisterSnapshot(tries ? GetLatestSnapshot() : GetTransactionSnapshot());
 	TupleTableSlot *slot = table_slot_create(relation, NULL);
 	KtRowResult result = KT_ROW_ABSENT;
 	IndexScanDesc scan;
@@ -306,4 +307,49 @@ kt_row_fetch(Relation relation, const KtSid *sid, KtRowLock lock, HeapTuple *tup
 	if (lock == KT_ROW_LOCK)
 		AcceptInvalidationMessages();
 	return result;
+}
+
+/* The index of all rows that begins with a column. */
+static Oid
+index_of_column(const Table *table, const Relation relation, AttrNumber column)
+{
+	for (int i = 0; i < table->nindexes; i++)
+		if (table->indexes[i].predicate == NULL &&
+			table->indexes[i].info->ii_IndexAttrNumbers[0] == column)
+			return table->indexes[i].oid;
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("table kin_tr.%s has no index that begins with column %d",
+					RelationGetRelationName(relation), column),
+			 errhint("One of kin_tr's own was dropped: make it anew.")));
+}
+
+int
+kt_row_find(Relation relation, AttrNumber column, const KtSid *sid, bool latest, HeapTuple **tuples)
+{
+	Table	   *table = find_table(relation);
+	Relation	index = index_open(index_of_column(table, relation, column), AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(latest ? GetLatestSnapshot() : GetTransactionSnapshot());
+	TupleTableSlot *slot = table_slot_create(relation, NULL);
+	IndexScanDesc scan;
+	ScanKeyData key;
+	int			capacity = 4;
+	int			n = 0;
+
+	*tuples = palloc(sizeof(HeapTuple) * capacity);
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, table->equal, SidPGetDatum(sid));
+	scan = KT_INDEX_BEGINSCAN(relation, index, snapshot, 1);
+	index_rescan(scan, &key, 1, NULL, 0);
+	while (index_getnext_slot(scan, ForwardScanDirection, slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (n == capacity)
+			*tuples = repalloc(*tuples, sizeof(HeapTuple) * (capacity *= 2));
+		(*tuples)[n++] = ExecCopySlotHeapTuple(slot);
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	UnregisterSnapshot(snapshot);
+	index_close(index, AccessShareLock);
+	return n;
 }

@@ -39,11 +39,20 @@ typedef enum KtRowResult
 
 /*
  * The row whose primary key begins with this sid; its latest version, where it
- * is locked.  An error 40001 where the transaction's isolation forbids that.
+ * is locked.  KT_ROW_LOCK is an error 40001 where the transaction's isolation
+ * forbids that; who tries goes by what is committed now, whatever the isolation.
  * *tuple is a copy in the current memory context.
  */
 extern KtRowResult kt_row_fetch(Relation table, const KtSid *sid, KtRowLock lock,
 								HeapTuple *tuple);
+
+/*
+ * The rows that have this sid in a column that an index begins with, as *tuples
+ * in the current memory context; how many.  Of what is committed now, or of what
+ * the transaction's isolation lets it see.
+ */
+extern int	kt_row_find(Relation table, AttrNumber column, const KtSid *sid, bool latest,
+						HeapTuple **tuples);
 
 /* Both make what they wrote visible to what follows. */
 extern void kt_row_insert(Relation table, TupleTableSlot **slots, int nslots);

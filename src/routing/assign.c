@@ -4,20 +4,18 @@
  *
  * The pool may be out of date, so each proposal is looked at a second time, on
  * locked rows: the task must still be pending in its group, the worker at the
- * version that the pool knows.  A row that somebody holds is not waited for; it
- * goes on the retry list, for a rollback tells nobody.
- *
- * The router commits up to 64 proposals at a time.  A batch that fails is tried
- * in halves, so that one bad row holds up nobody else.
+ * version that the pool knows.  A row that somebody holds is not waited for: the
+ * router comes back to it.  If it is the worker's, the task goes back at once, and
+ * whom else it fits gets it.
  */
 #include "postgres.h"
 
-#include "access/xact.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "base/spi.h"
+#include "base/monotonic.h"
 #include "routing/attributes.h"
 #include "routing/placement.h"
 #include "routing/reservation.h"
@@ -29,16 +27,34 @@
 typedef struct Made
 {
 	KtSid		reservation;	/* null: not made */
-	bool		stale;			/* the pool's worker is out of date */
+	bool		stale;			/* the pool's worker is out of date, or locked */
 } Made;
+
+typedef enum Outcome
+{
+	GONE,						/* the task does not wait there any more */
+	DONE,
+	TASK_BUSY,
+	WORKERS_BUSY,				/* all of them */
+	FAILED
+} Outcome;
 
 typedef struct Work
 {
 	KtProposal	proposal;
 	Made	   *made;			/* by worker */
-	bool		locked;			/* somebody holds the task */
-	bool		done;
+	Outcome		outcome;
+	TimestampTz times_out_at;
+	ErrorData  *error;			/* where it has failed */
 } Work;
+
+typedef struct Assignment
+{
+	KtRouter   *router;
+	int			most;
+	int			n;
+	Work		works[BATCH_SIZE];
+} Assignment;
 
 static void
 card_of(const KtPoolWorker *worker, KtWorkerCard *card)
@@ -63,7 +79,7 @@ reservation_timeout(KtRouter *router, const KtTask *task)
 }
 
 /* Makes the reservations of one proposal, as far as its rows allow. */
-static void
+static Outcome
 carry_out(KtRouter *router, Work *work)
 {
 	KtProposal *proposal = &work->proposal;
@@ -75,10 +91,11 @@ carry_out(KtRouter *router, Work *work)
 	int			n = 0;
 
 	memset(work->made, 0, sizeof(Made) * proposal->nworkers);
-	work->locked = !kt_task_try_lock(&proposal->head.sid, &task);
+	if (!kt_task_try_lock(&proposal->head.sid, &task))
+		return TASK_BUSY;
 	if (task == NULL || task->status != KT_TASK_PENDING || !task->waiting ||
 		memcmp(&task->group, &proposal->group->key, sizeof(pg_uuid_t)) != 0)
-		return;
+		return GONE;
 	for (int i = 0; i < proposal->nworkers; i++)
 	{
 		KtWorkerCard seen;
@@ -90,10 +107,7 @@ carry_out(KtRouter *router, Work *work)
 			card_of(proposal->workers[i], &cards[n++]);
 	}
 	if (n == 0)
-	{
-		work->locked = true;	/* try the task again, with whom it fits then */
-		return;
-	}
+		return WORKERS_BUSY;
 	kt_task_transition(task, KT_TASK_RESERVED);
 	task->waiting = false;
 	task->open_reservations = n;
@@ -103,176 +117,214 @@ carry_out(KtRouter *router, Work *work)
 	for (int i = 0, made = 0; i < proposal->nworkers; i++)
 		if (!work->made[i].stale)
 			work->made[i].reservation = kt_reservation_create(config, task, &cards[made++], timeout, now);
-	router->next_timer = Min(router->next_timer, now + timeout * USECS_PER_SEC);
-	work->done = true;
+	work->times_out_at = now + timeout * USECS_PER_SEC;
+	return DONE;
 }
 
 /* What a task takes of memory, which its attributes can make much, is given back after it. */
 static void
-carry_out_batch(KtRouter *router, Work *batch, int n)
+carry_out_part(void *context, int from, int n)
 {
+	Assignment *assignment = context;
 	MemoryContext each = AllocSetContextCreate(CurrentMemoryContext, "kin_tr assignment",
 											   ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(each);
 
-	for (int i = 0; i < n; i++)
+	for (int i = from; i < from + n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		carry_out(router, &batch[i]);
+		assignment->works[i].outcome = carry_out(assignment->router, &assignment->works[i]);
 		MemoryContextReset(each);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(each);
-	kt_events_flush();
 }
 
-/* The pool learns what was made, and takes back what was not. */
 static void
-settle(KtRouter *router, Work *work, KtTurn *turn)
+note_failure(void *context, int item, const ErrorData *error)
 {
-	KtProposal *proposal = &work->proposal;
-	KtPool	   *pool = router->pool;
-	int			channel = proposal->group->channel;
+	Work	   *work = &((Assignment *) context)->works[item];
 
-	for (int i = 0; i < proposal->nworkers; i++)
-	{
-		KtPoolWorker *worker = proposal->workers[i];
-
-		/* The match counted it; kt_pool_open() counts what was made. */
-		worker->slots[channel].open--;
-		if (work->done && !kt_sid_is_null(&work->made[i].reservation))
-		{
-			kt_pool_open(pool, &work->made[i].reservation, &worker->sid, &proposal->head.sid,
-						 &proposal->group->space->channels[channel]->sid, false);
-			turn->assigned++;
-			continue;
-		}
-		kt_pool_place_slot(pool, worker, channel);
-		if (work->made[i].stale)
-		{
-			kt_pool_set_stale(pool, worker);
-			kt_router_retry(router, &worker->sid, false);
-		}
-		else if (worker->slots[channel].idle)
-			kt_pool_touch_worker(pool, worker, channel);
-	}
-	if (work->locked)
-		kt_router_retry(router, &proposal->head.sid, false);
+	memset(work->made, 0, sizeof(Made) * work->proposal.nworkers);
+	work->outcome = kt_error_is_busy(error) ? TASK_BUSY : FAILED;
+	work->error = palloc0(sizeof(ErrorData));
+	work->error->sqlerrcode = error->sqlerrcode;
+	work->error->message = pstrdup(error->message ? error->message : "");
 }
 
 /* Proposals, with a transaction open; how many. */
 static int
-collect(KtRouter *router, Work *batch, int most)
+collect(void *context)
 {
+	Assignment *assignment = context;
 	int			n;
 
-	for (n = 0; n < most; n++)
+	for (n = 0; n < assignment->most; n++)
 	{
-		if (!kt_match_next(router, &batch[n].proposal))
+		Work	   *work = &assignment->works[n];
+
+		if (!kt_match_next(assignment->router, &work->proposal))
 			break;
-		batch[n].made = palloc0(sizeof(Made) * batch[n].proposal.nworkers);
-		batch[n].done = batch[n].locked = false;
+		work->made = palloc0(sizeof(Made) * work->proposal.nworkers);
+		work->error = NULL;
 	}
+	assignment->n = n;
 	return n;
 }
 
-/*
- * Carries out a batch in the transaction that is open, and commits it.  False
- * where it failed, with the transaction undone.
- */
-static bool
-try_batch(KtRouter *router, const KtTransactions *transactions, Work *batch, int n, KtSpi *spi)
+static void
+put_back(KtRouter *router, const KtProposal *proposal)
 {
-	MemoryContext context = CurrentMemoryContext;
-	volatile bool ok = true;
-
-	PG_TRY();
-	{
-		carry_out_batch(router, batch, n);
-		kt_spi_end(spi);
-		transactions->commit();
-	}
-	PG_CATCH();
-	{
-		/* The caller's transaction, or the end of this process, is not ours to mend. */
-		if (!transactions->retries || ProcDiePending)
-			PG_RE_THROW();
-		HOLD_INTERRUPTS();
-		MemoryContextSwitchTo(context);
-		if (n == 1)
-			EmitErrorReport();
-		AbortCurrentTransaction();
-		MemoryContextSwitchTo(context);
-		FlushErrorState();
-		RESUME_INTERRUPTS();
-		ok = false;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	return ok;
+	kt_pool_put_task(router->pool, proposal->group, &proposal->head);
+	kt_pool_touch_group(router->pool, proposal->group);
 }
 
-/* A failed batch again, in halves; a single one that fails waits on the retry list. */
+/*
+ * A task that somebody holds is come back to.  Where many in a row are held, as by
+ * a transaction that changes all of them, they are passed over together.
+ */
 static void
-run_halves(KtRouter *router, const KtTransactions *transactions, Work *batch, int n)
+leave_busy_task(KtRouter *router, KtGroup *group, const KtHead *head)
 {
-	MemoryContext context = CurrentMemoryContext;
-
-	if (n == 1)
+	if (++group->nbusy < KT_MANY_BUSY)
+		kt_retry_busy(router->retries, &head->sid, KT_RETRY_LOOK);
+	else
 	{
-		batch->locked = true;
-		batch->done = false;
-		memset(batch->made, 0, sizeof(Made) * batch->proposal.nworkers);
+		group->skipped = true;
+		kt_pool_drop_heads(router->pool, group, head);
+		kt_pool_touch_group(router->pool, group);
+	}
+}
+
+/*
+ * Which of the two is it?  The task is tried again at once, with another worker
+ * if there is one.  If it fails again, it was the task; if not, it was the worker.
+ */
+static void
+leave_failed_task(KtRouter *router, Work *work)
+{
+	KtProposal *proposal = &work->proposal;
+	KtPoolWorker *worker = proposal->workers[0];
+	bool		seen;
+	KtSuspect  *suspect = hash_search(router->suspects, &proposal->head.sid, HASH_ENTER, &seen);
+
+	if (seen || proposal->nworkers > 1)
+	{
+		hash_search(router->suspects, &proposal->head.sid, HASH_REMOVE, NULL);
+		kt_quarantine_note(router->quarantine, &proposal->head.sid, KT_RETRY_LOOK, "assignment", work->error);
 		return;
 	}
-	for (int half = 0; half < 2; half++)
-	{
-		Work	   *part = half == 0 ? batch : batch + n / 2;
-		int			count = half == 0 ? n / 2 : n - n / 2;
-		KtSpi		spi;
+	suspect->worker = worker->sid;
+	suspect->sqlerrcode = work->error->sqlerrcode;
+	strlcpy(suspect->message, work->error->message, sizeof(suspect->message));
+	suspect->message[pg_mbcliplen(suspect->message, strlen(suspect->message), sizeof(suspect->message) - 1)] = '\0';
+	kt_pool_set_stale(router->pool, worker);
+	kt_retry_busy(router->retries, &worker->sid, KT_RETRY_LOOK);
+	put_back(router, proposal);
+}
 
-		for (int i = 0; i < count; i++)
-			part[i].done = part[i].locked = false;
-		transactions->begin();
-		MemoryContextSwitchTo(context);
-		kt_spi_begin(&spi);
-		MemoryContextSwitchTo(context);
-		if (!try_batch(router, transactions, part, count, &spi))
-			run_halves(router, transactions, part, count);
+static void
+clear_suspect(KtRouter *router, const KtSid *task)
+{
+	KtSuspect  *suspect = hash_get_num_entries(router->suspects) == 0 ? NULL :
+		hash_search(router->suspects, task, HASH_FIND, NULL);
+	ErrorData	error = {0};
+
+	if (suspect == NULL)
+		return;
+	error.sqlerrcode = suspect->sqlerrcode;
+	error.message = suspect->message;
+	kt_quarantine_note(router->quarantine, &suspect->worker, KT_RETRY_LOOK, "assignment", &error);
+	hash_search(router->suspects, task, HASH_REMOVE, NULL);
+}
+
+/* The pool learns what became of a worker of a proposal. */
+static void
+settle_worker(KtRouter *router, Work *work, int i)
+{
+	KtProposal *proposal = &work->proposal;
+	KtPool	   *pool = router->pool;
+	KtPoolWorker *worker = proposal->workers[i];
+	int			channel = proposal->group->channel;
+
+	/* The match counted it; kt_pool_open() counts what was made. */
+	worker->slots[channel].open--;
+	if (work->outcome == DONE && !kt_sid_is_null(&work->made[i].reservation))
+	{
+		(void) kt_pool_open(pool, &work->made[i].reservation, &worker->sid, &proposal->head.sid,
+							&proposal->group->space->channels[channel]->sid, false);
+		return;
+	}
+	kt_pool_unmark_reserved(pool, worker, channel, &proposal->idle_since[i]);
+	kt_pool_place_slot(pool, worker, channel);
+	if (work->made[i].stale)
+	{
+		kt_pool_set_stale(pool, worker);
+		kt_retry_busy(router->retries, &worker->sid, KT_RETRY_LOOK);
+	}
+	else if (worker->slots[channel].idle)
+		kt_pool_touch_worker(pool, worker, channel);
+}
+
+/* The pool learns what became of a proposal. */
+static void
+settle(KtRouter *router, Work *work, KtTurn *turn)
+{
+	KtProposal *proposal = &work->proposal;
+
+	for (int i = 0; i < proposal->nworkers; i++)
+	{
+		turn->assigned += work->outcome == DONE && !kt_sid_is_null(&work->made[i].reservation);
+		settle_worker(router, work, i);
+	}
+	switch (work->outcome)
+	{
+		case GONE:
+			break;
+		case DONE:
+			router->next_timer = Min(router->next_timer, work->times_out_at);
+			proposal->group->nbusy = 0;
+			proposal->group->walk_began = 0;
+			clear_suspect(router, &proposal->head.sid);
+			break;
+		case TASK_BUSY:
+			turn->busy++;
+			leave_busy_task(router, proposal->group, &proposal->head);
+			break;
+		case WORKERS_BUSY:
+			turn->busy++;
+			put_back(router, proposal);
+			break;
+		case FAILED:
+			turn->failures++;
+			leave_failed_task(router, work);
+			break;
 	}
 }
 
 void
-kt_assign(KtRouter *router, const KtTransactions *transactions, KtTurn *turn, int max_actions)
+kt_assign(KtRouter *router, const KtTransactions *transactions, KtTurn *turn, const KtLimits *limits)
 {
-	MemoryContext old = CurrentMemoryContext;
-	Work	   *batch = MemoryContextAllocZero(router->scratch, sizeof(Work) * BATCH_SIZE);
-	bool		begun = false;
-	int			n;
+	MemoryContext old = MemoryContextSwitchTo(router->scratch);
+	Assignment *assignment = palloc(sizeof(Assignment));
+	KtBatch		batch = {assignment, .collect = collect, .run = carry_out_part, .failed = note_failure};
+	int64		until = kt_monotonic() + limits->slice;
 
-	do
+	assignment->router = router;
+	while (!dlist_is_empty(&router->pool->eager))
 	{
-		KtSpi		spi;
-
-		CHECK_FOR_INTERRUPTS();
-		transactions->begin();
-		kt_spi_begin(&spi);
-		MemoryContextSwitchTo(router->scratch);
-		if (!begun)
-			kt_match_begin(router);
-		begun = true;
-		n = collect(router, batch, Min(BATCH_SIZE, max_actions - turn->assigned));
-		if (!try_batch(router, transactions, batch, n, &spi))
-			run_halves(router, transactions, batch, n);
-		for (int i = 0; i < n; i++)
+		assignment->most = Min(BATCH_SIZE, kt_turn_left(turn, limits));
+		if (assignment->most <= 0 || kt_monotonic() > until)
 		{
-			settle(router, &batch[i], turn);
-			pfree(batch[i].made);
-			pfree(batch[i].proposal.workers);
+			turn->more = true;
+			break;
 		}
-	} while (n > 0 && turn->assigned < max_actions);
-	kt_match_end(router);
-	if (turn->assigned >= max_actions && router->pool->touched.length > 0)
-		turn->more = true;
+		kt_batch_run(transactions, &batch);
+		/* Backwards, so that who was taken twice gets its old place back. */
+		for (int i = assignment->n - 1; i >= 0; i--)
+			settle(router, &assignment->works[i], turn);
+		if (assignment->n == 0)
+			break;
+	}
 	MemoryContextSwitchTo(old);
 }

@@ -297,7 +297,7 @@ kt_config_workflow(KtConfig *config, const KtSid *sid, int32 version)
 {
 	static KtPlan plan = {
 		"SELECT w.workspace_sid, w.friendly_name, w.task_reservation_timeout, w.default_priority,"
-		"       v.configuration"
+		"       v.configuration, w.evaluated_version"
 		"  FROM kin_tr.workflows w JOIN kin_tr.workflow_versions v ON v.workflow_sid = w.sid"
 		" WHERE w.sid = $1 AND v.number = $2", "si"
 	};
@@ -333,6 +333,7 @@ kt_config_workflow(KtConfig *config, const KtSid *sid, int32 version)
 	workflow->friendly_name = keep(config, kt_column_cstring(0, 2));
 	workflow->reservation_timeout = kt_column_int32(0, 3);
 	workflow->default_priority = kt_column_int32(0, 4);
+	workflow->evaluated_version = kt_column_int32(0, 6);
 	workflow->configuration = configuration;
 	return workflow;
 }

@@ -62,6 +62,7 @@ typedef struct KtWorkflow
 	const char *friendly_name;
 	int32		reservation_timeout;	/* seconds; of the workflow as it is now */
 	int32		default_priority;
+	int32		evaluated_version;	/* tasks of earlier ones are placed anew when they come back */
 	KtWorkflowConfiguration *configuration;
 } KtWorkflow;
 

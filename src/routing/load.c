@@ -20,6 +20,7 @@
 #include "utils/timestamp.h"
 
 #include "base/clock.h"
+#include "base/monotonic.h"
 #include "base/spi.h"
 #include "routing/placement.h"
 #include "routing/router.h"
@@ -34,6 +35,11 @@
 /* Heads fetched for a group that has run out. */
 #define REFILL_SIZE 32
 
+/* Locked tasks passed by at a time, microseconds between two times, and until they are looked at again. */
+#define WALK_SIZE		256
+#define WALK_REST		INT64CONST(10000)
+#define SKIPPED_REST	INT64CONST(1000000)
+
 static Datum
 sid_array(const KtSid *sids, int n)
 {
@@ -47,7 +53,7 @@ sid_array(const KtSid *sids, int n)
 
 /* A set of sids, in the current memory context; the null sid is never in it. */
 static void
-look_at(HTAB **set, const KtSid *sid)
+add_to_set(HTAB **set, const KtSid *sid)
 {
 	if (kt_sid_is_null(sid))
 		return;
@@ -61,31 +67,102 @@ look_at(HTAB **set, const KtSid *sid)
 	hash_search(*set, sid, HASH_ENTER, NULL);
 }
 
-/* Runs a statement without parameters and calls put for each row. */
+static KtSid *
+members(HTAB *set, int *n)
+{
+	HASH_SEQ_STATUS scan;
+	KtSid	   *sids;
+	KtSid	   *sid;
+
+	*n = 0;
+	if (set == NULL)
+		return NULL;
+	sids = palloc(sizeof(KtSid) * hash_get_num_entries(set));
+	hash_seq_init(&scan, set);
+	while ((sid = hash_seq_search(&scan)) != NULL)
+		sids[(*n)++] = *sid;
+	return sids;
+}
+
+/* ------------------------------------------------------------------- rows */
+
+typedef void (*PutRow) (KtRouter *router, uint64 row);
+
+/* Rows of a result that are put into the pool. */
+typedef struct Rows
+{
+	KtRouter   *router;
+	SPITupleTable *table;
+	PutRow		put;
+	uint64		from;
+	uint64		to;
+} Rows;
+
+/* What a row takes of memory, which its attributes can make much, is given back after it. */
 static void
-for_each_row(const char *sql, void (*put) (KtRouter *router, uint64 row), KtRouter *router)
+put_rows(void *context)
+{
+	Rows	   *rows = context;
+	MemoryContext each = AllocSetContextCreate(CurrentMemoryContext, "kin_tr row", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(each);
+
+	for (uint64 i = rows->from; i < rows->to; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		SPI_tuptable = rows->table;
+		rows->put(rows->router, i);
+		MemoryContextReset(each);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(each);
+}
+
+/*
+ * All rows of a result, whose first column is the sid of what it tells of.  Where
+ * one fails, each is put by itself, and the bad one goes into quarantine.
+ */
+static void
+put_page(KtRouter *router, SPITupleTable *table, uint64 n, PutRow put)
+{
+	Rows		rows = {router, table, put, 0, n};
+	ErrorData  *error = n == 0 ? NULL : kt_try(put_rows, &rows);
+
+	if (error == NULL)
+		return;
+	for (uint64 i = 0; i < n; i++)
+	{
+		KtSid		sid;
+
+		rows.from = i;
+		rows.to = i + 1;
+		error = kt_try(put_rows, &rows);
+		if (error == NULL)
+			continue;
+		SPI_tuptable = table;
+		sid = kt_column_sid(i, 1);
+		kt_quarantine_note(router->quarantine, &sid, KT_RETRY_LOOK, "load", error);
+		FreeErrorData(error);
+	}
+}
+
+/* All that a statement without parameters finds. */
+static void
+put_all(KtRouter *router, const char *sql, PutRow put)
 {
 	SPIPlanPtr	plan = SPI_prepare_cursor(sql, 0, NULL, 0);
 	Portal		portal = SPI_cursor_open(NULL, plan, NULL, NULL, true);
 
 	for (;;)
 	{
-		uint64		n;
+		SPITupleTable *table;
 
 		CHECK_FOR_INTERRUPTS();
 		SPI_cursor_fetch(portal, true, FETCH_SIZE);
-		n = SPI_processed;
-		if (n == 0)
+		table = SPI_tuptable;
+		if (SPI_processed == 0)
 			break;
-		for (uint64 i = 0; i < n; i++)
-		{
-			SPITupleTable *table = SPI_tuptable;
-
-			CHECK_FOR_INTERRUPTS();
-			put(router, i);
-			SPI_tuptable = table;
-		}
-		SPI_freetuptable(SPI_tuptable);
+		put_page(router, table, SPI_processed, put);
+		SPI_freetuptable(table);
 	}
 	SPI_cursor_close(portal);
 	SPI_freeplan(plan);
@@ -103,6 +180,8 @@ put_worker(KtRouter *router, uint64 row)
 	bool		isnull;
 
 	worker.sid = kt_column_sid(row, 1);
+	if (kt_retry_is_kept(router->retries, &worker.sid))
+		return;
 	worker.workspace = kt_column_sid(row, 2);
 	worker.version = kt_column_int64(row, 3);
 	worker.friendly_name = kt_column_cstring(row, 4);
@@ -152,35 +231,27 @@ kt_router_look_at_workers(KtRouter *router, const KtSid *workers, int n)
 	};
 	Datum		values[1];
 	uint64		found;
-	SPITupleTable *table;
 	HTAB	   *existing = NULL;
 
 	if (n == 0)
 		return;
 	values[0] = sid_array(workers, n);
-	found = kt_spi(&plan, values, NULL);
-	table = SPI_tuptable;
+	found = kt_spi_latest(&plan, values, NULL);
 	for (uint64 i = 0; i < found; i++)
 	{
 		KtSid		sid = kt_column_sid(i, 1);
 
-		look_at(&existing, &sid);
+		add_to_set(&existing, &sid);
 	}
 	for (int i = 0; i < n; i++)
 		if (existing == NULL || hash_search(existing, &workers[i], HASH_FIND, NULL) == NULL)
+		{
 			kt_pool_remove_worker(router->pool, &workers[i]);
-	for (uint64 i = 0; i < found; i++)
-	{
-		SPI_tuptable = table;
-		put_worker(router, i);
-	}
-	found = kt_spi(&channels, values, NULL);
-	table = SPI_tuptable;
-	for (uint64 i = 0; i < found; i++)
-	{
-		SPI_tuptable = table;
-		put_worker_channel(router, i);
-	}
+			kt_quarantine_release(router->quarantine, &workers[i]);
+		}
+	put_page(router, SPI_tuptable, found, put_worker);
+	found = kt_spi_latest(&channels, values, NULL);
+	put_page(router, SPI_tuptable, found, put_worker_channel);
 }
 
 /* ------------------------------------------------------------------ tasks */
@@ -215,12 +286,25 @@ group_of_row(KtRouter *router, uint64 row)
 }
 
 static void
-note_unsettled(KtRouter *router, const KtSid *task)
+note_unsettled(KtRouter *router, const KtSid *task, KtSpace *space)
 {
-	KtSid	   *copy = MemoryContextAlloc(router->pool->context, sizeof(KtSid));
+	if (router->nunsettled == router->unsettled_capacity)
+	{
+		router->unsettled_capacity = Max(16, router->unsettled_capacity * 2);
+		router->unsettled = router->unsettled == NULL ?
+			MemoryContextAlloc(router->pool->context, sizeof(KtUnsettled) * router->unsettled_capacity) :
+			repalloc_huge(router->unsettled, sizeof(KtUnsettled) * router->unsettled_capacity);
+	}
+	router->unsettled[router->nunsettled++] = (KtUnsettled) {*task, space};
+}
 
-	*copy = *task;
-	kt_vector_add(router->pool, &router->unsettled, copy);
+/* The timers go back to where it is due, if they have passed that. */
+static void
+note_wake(KtRouter *router, TimestampTz wake_at)
+{
+	if (wake_at <= router->tasks_mark.at)
+		router->tasks_mark = (KtMark) {wake_at};
+	router->next_timer = Min(router->next_timer, wake_at);
 }
 
 static void
@@ -232,15 +316,9 @@ put_task(KtRouter *router, uint64 row)
 	int64		key2;
 
 	if (!kt_column_is_null(row, 15))
-	{
-		TimestampTz wake_at = kt_column_int64(row, 15);
-
-		if (wake_at <= router->tasks_mark.at)
-			router->tasks_mark = (KtMark) {wake_at};
-		router->next_timer = Min(router->next_timer, wake_at);
-	}
+		note_wake(router, kt_column_int64(row, 15));
 	head.sid = kt_column_sid(row, 1);
-	if (kt_column_is_null(row, 3))
+	if (kt_column_is_null(row, 3) || kt_retry_is_kept(router->retries, &head.sid))
 	{
 		kt_pool_remove_task(router->pool, &head.sid);
 		return;
@@ -252,9 +330,29 @@ put_task(KtRouter *router, uint64 row)
 		return;
 	kt_pool_put_task(router->pool, group, &head);
 	kt_pool_touch_group(router->pool, group);
-	kt_order_keys(group->queue, kt_column_int32(row, 17), kt_column_int64(row, 18), &key1, &key2);
+	kt_order_keys(group->queue, &head.sid, kt_column_int32(row, 17), kt_column_int64(row, 18), &key1, &key2);
 	if (!kt_column_bool(row, 14) || head.key1 != key1 || head.key2 != key2)
-		note_unsettled(router, &head.sid);
+		note_unsettled(router, &head.sid, group->space);
+}
+
+/* Those of a group that come next behind one; how many. */
+static int
+read_behind(const pg_uuid_t *group, const KtHead *behind, KtHead *heads, int most)
+{
+	static KtPlan plan = {
+		"SELECT order_key1, order_key2, sid FROM kin_tr.tasks"
+		" WHERE group_key = $1 AND (order_key1, order_key2, sid) > ($2, $3, $4)"
+		" ORDER BY group_key, order_key1, order_key2, sid LIMIT $5", "uIIsi"
+	};
+	Datum		values[] = {
+		UUIDPGetDatum(group), Int64GetDatum(behind->key1), Int64GetDatum(behind->key2),
+		SidPGetDatum(&behind->sid), Int32GetDatum(most)
+	};
+	uint64		n = kt_spi_latest(&plan, values, NULL);
+
+	for (uint64 i = 0; i < n; i++)
+		heads[i] = (KtHead) {kt_column_int64(i, 1), kt_column_int64(i, 2), kt_column_sid(i, 3)};
+	return (int) n;
 }
 
 void
@@ -265,49 +363,103 @@ kt_router_look_at_tasks(KtRouter *router, const KtSid *tasks, int n)
 	/* In pieces, so that the memory for the rows is bounded. */
 	for (int from = 0; from < n; from += FETCH_SIZE)
 	{
-		int			count = Min(FETCH_SIZE, n - from);
-		Datum		values[] = {sid_array(&tasks[from], count)};
-		uint64		found = kt_spi(&plan, values, NULL);
+		Datum		values[] = {sid_array(&tasks[from], Min(FETCH_SIZE, n - from))};
+		uint64		found = kt_spi_latest(&plan, values, NULL);
 		SPITupleTable *table = SPI_tuptable;
 
 		CHECK_FOR_INTERRUPTS();
-		for (uint64 i = 0; i < found; i++)
-		{
-			SPI_tuptable = table;
-			put_task(router, i);
-		}
+		put_page(router, table, found, put_task);
 		SPI_freetuptable(table);
 	}
+}
+
+/* The next tasks behind the boundary, which moves on to the last of them. */
+static void
+read_heads(KtRouter *router, KtGroup *group)
+{
+	KtHead		heads[WALK_SIZE];
+	int			n = read_behind(&group->key, &group->boundary, heads, REFILL_SIZE);
+
+	/* Arrivals within the new boundary are among the rows, or will be told. */
+	group->more = false;
+	for (int i = 0; i < n; i++)
+	{
+		if (!kt_retry_is_kept(router->retries, &heads[i].sid))
+			kt_pool_put_task(router->pool, group, &heads[i]);
+		group->boundary = heads[i];
+	}
+	group->more = n == REFILL_SIZE;
+}
+
+/*
+ * Past those that somebody has locked, to the first that is not, which becomes a
+ * head.  A transaction may hold 100,000 of them, so it is done in pieces, with a
+ * rest between two, that others get their turn.
+ */
+static void
+walk(KtRouter *router, KtGroup *group)
+{
+	KtHead		heads[WALK_SIZE];
+	int			n = read_behind(&group->key, &group->boundary, heads, WALK_SIZE);
+	int64		now = kt_monotonic();
+
+	if (group->walk_began == 0)
+		group->walk_began = now;
+	for (int i = 0; i < n; i++)
+	{
+		KtTask	   *task;
+
+		group->boundary = heads[i];
+		if (!kt_task_try_lock(&heads[i].sid, &task))
+			group->skipped = true;
+		else if (task != NULL && task->waiting && !kt_retry_is_kept(router->retries, &heads[i].sid) &&
+				 memcmp(&task->group, &group->key, sizeof(pg_uuid_t)) == 0)
+		{
+			kt_pool_put_task(router->pool, group, &heads[i]);
+			group->boundary = heads[i];
+			return;
+		}
+	}
+	group->more = n == WALK_SIZE;
+	if (group->more)
+		kt_pool_hold_group(router->pool, group, now + WALK_REST);
+}
+
+/* From the first task on again, once the time for that has come; until then it is at its end. */
+static void
+begin_again(KtRouter *router, KtGroup *group)
+{
+	static const KtHead first = {PG_INT64_MIN, PG_INT64_MIN, {{0}}};
+	int64		now = kt_monotonic();
+
+	/* It may have taken long to come this far: not more than a fifth of the time is for it. */
+	if (group->again_at == 0)
+		group->again_at = now + Max(SKIPPED_REST, 4 * (now - group->walk_began));
+	if (now < group->again_at)
+	{
+		kt_pool_hold_group(router->pool, group, group->again_at);
+		return;
+	}
+	group->skipped = false;
+	group->nbusy = 0;
+	group->walk_began = group->again_at = 0;
+	kt_pool_drop_heads(router->pool, group, &first);
 }
 
 void
 kt_router_refill(KtRouter *router, KtGroup *group)
 {
-	static KtPlan plan = {
-		"SELECT order_key1, order_key2, sid FROM kin_tr.tasks"
-		" WHERE group_key = $1 AND (order_key1, order_key2, sid) > ($2, $3, $4)"
-		" ORDER BY group_key, order_key1, order_key2, sid LIMIT $5", "uIIsi"
-	};
-	Datum		values[] = {
-		UUIDPGetDatum(&group->key), Int64GetDatum(group->boundary.key1),
-		Int64GetDatum(group->boundary.key2), SidPGetDatum(&group->boundary.sid),
-		Int32GetDatum(REFILL_SIZE)
-	};
-	uint64		n;
-
-	if (group->nheads > 0 || !group->more)
+	if (group->nheads > 0 || !group->more || group->held)
 		return;
-	n = kt_spi(&plan, values, NULL);
-	/* Arrivals within the new boundary are among the rows, or will be told. */
-	group->more = false;
-	for (uint64 i = 0; i < n; i++)
+	if (group->nbusy < KT_MANY_BUSY)
+		read_heads(router, group);
+	else
+		walk(router, group);
+	if (group->skipped && !group->more && group->nheads == 0)
 	{
-		KtHead		head = {kt_column_int64(i, 1), kt_column_int64(i, 2), kt_column_sid(i, 3)};
-
-		kt_pool_put_task(router->pool, group, &head);
-		group->boundary = head;
+		group->more = true;
+		begin_again(router, group);
 	}
-	group->more = n == REFILL_SIZE;
 }
 
 /* ----------------------------------------------------------- reservations */
@@ -327,7 +479,7 @@ put_reservation(KtRouter *router, uint64 row)
 	if (channel >= 0)
 		kt_pool_note_reserved(router->pool, worker, channel, created);
 	if (kt_column_bool(row, 7))
-		kt_pool_open(router->pool, &sid, &worker_sid, &task, &channel_sid,
+		(void) kt_pool_open(router->pool, &sid, &worker_sid, &task, &channel_sid,
 					 strcmp(status, "accepted") == 0);
 }
 
@@ -336,6 +488,7 @@ put_reservation(KtRouter *router, uint64 row)
 void
 kt_router_load(KtRouter *router)
 {
+	MemoryContext old = MemoryContextSwitchTo(router->scratch);
 	KtEventRef *own;
 	int			nown;
 	KtCursor	cursor;
@@ -343,59 +496,44 @@ kt_router_load(KtRouter *router)
 
 	kt_router_forget(router);
 	kt_spi_begin(&spi);
+	MemoryContextSwitchTo(router->scratch);
 	PushActiveSnapshot(GetLatestSnapshot());
 	cursor = kt_cursor_at_snapshot();
 	router->cursor = kt_cursor_copy(&cursor, router->context);
 	router->own_xid = kt_cursor_own_xid();
 	own = kt_cursor_read_own(0, &nown);
 	router->own_event = nown > 0 ? own[nown - 1].id : 0;
+	kt_quarantine_load(router->quarantine);
 	router->pool = kt_pool_create(router->context);
 	router->pool->now = kt_now();
 	router->pool->restricted = router->restricted;
 	router->pool->nallowed = router->nallowed;
 	router->pool->allowed = router->allowed;
 	router->minute = router->pool->now / USECS_PER_MINUTE;
-	for_each_row("SELECT " WORKER_COLUMNS " FROM kin_tr.workers", put_worker, router);
+	put_all(router, "SELECT " WORKER_COLUMNS " FROM kin_tr.workers", put_worker);
 	/* Their clocks before their channels: what is idle is in order by its clock. */
-	for_each_row("SELECT worker_sid, task_channel_sid, last_reserved_at FROM kin_tr.worker_channels"
-				 " WHERE last_reserved_at IS NOT NULL ORDER BY last_reserved_at, worker_sid", put_clock, router);
-	for_each_row("SELECT sid, worker_sid, task_sid, task_channel_sid, reservation_status, date_created,"
-				 " is_open FROM kin_tr.reservations ORDER BY sid", put_reservation, router);
-	for_each_row("SELECT " CHANNEL_COLUMNS " FROM kin_tr.worker_channels", put_worker_channel, router);
-	for_each_row("SELECT " TASK_COLUMNS " FROM kin_tr.tasks WHERE group_key IS NOT NULL"
-				 " ORDER BY group_key, order_key1, order_key2, sid", put_task, router);
+	put_all(router, "SELECT worker_sid, task_channel_sid, last_reserved_at FROM kin_tr.worker_channels"
+			" WHERE last_reserved_at IS NOT NULL ORDER BY last_reserved_at, worker_sid", put_clock);
+	put_all(router, "SELECT sid, worker_sid, task_sid, task_channel_sid, reservation_status, date_created,"
+			" is_open FROM kin_tr.reservations ORDER BY sid", put_reservation);
+	put_all(router, "SELECT " CHANNEL_COLUMNS " FROM kin_tr.worker_channels", put_worker_channel);
+	put_all(router, "SELECT " TASK_COLUMNS " FROM kin_tr.tasks WHERE group_key IS NOT NULL"
+			" ORDER BY group_key, order_key1, order_key2, sid", put_task);
 	router->tasks_mark = router->reservations_mark = (KtMark) {DT_NOBEGIN};
 	router->next_timer = DT_NOBEGIN;
 	PopActiveSnapshot();
 	kt_spi_end(&spi);
+	MemoryContextSwitchTo(old);
 }
 
 /* ----------------------------------------------------------------- events */
 
-/* What a batch of events says to look at. */
+/* What a batch of events says to look at, besides tasks. */
 typedef struct Looks
 {
-	HTAB	   *tasks;
 	HTAB	   *workers;
 	bool		configuration;
 } Looks;
-
-static KtSid *
-members(HTAB *set, int *n)
-{
-	HASH_SEQ_STATUS scan;
-	KtSid	   *sids;
-	KtSid	   *sid;
-
-	*n = 0;
-	if (set == NULL)
-		return NULL;
-	sids = palloc(sizeof(KtSid) * hash_get_num_entries(set));
-	hash_seq_init(&scan, set);
-	while ((sid = hash_seq_search(&scan)) != NULL)
-		sids[(*n)++] = *sid;
-	return sids;
-}
 
 static inline bool
 begins(const char *type, const char *prefix)
@@ -410,9 +548,13 @@ apply_reservation_event(KtRouter *router, const KtEventRef *event)
 
 	if (strcmp(what, "created") == 0)
 	{
+		KtPoolWorker *worker = kt_pool_worker(router->pool, &event->worker);
+		int			channel = worker ? kt_space_channel(worker->space, &event->channel) : -1;
+
 		/* Made by another process, or by this one, which knows it. */
-		kt_pool_open(router->pool, &event->resource, &event->worker, &event->task,
-					 &event->channel, false);
+		if (kt_pool_open(router->pool, &event->resource, &event->worker, &event->task,
+						 &event->channel, false) && channel >= 0)
+			kt_pool_mark_reserved(router->pool, worker, channel, event->date);
 	}
 	else if (strcmp(what, "accepted") == 0)
 		kt_pool_set_accepted(router->pool, &event->resource, true);
@@ -422,49 +564,94 @@ apply_reservation_event(KtRouter *router, const KtEventRef *event)
 		kt_pool_close(router->pool, &event->resource);
 }
 
+/* Whatever was wrong with it, it is looked at. */
 static void
-apply_event(KtRouter *router, const KtEventRef *event, Looks *looks)
+look_at_task(KtRouter *router, const KtEventRef *event)
 {
-	if (begins(event->type, "reservation."))
-	{
-		apply_reservation_event(router, event);
-		/* It may wait again, or no longer. */
-		if (strcmp(event->type, "reservation.accepted") != 0 &&
-			strcmp(event->type, "reservation.completed") != 0)
-			look_at(&looks->tasks, &event->task);
-	}
-	else if (!kt_sid_is_null(&event->task))
-	{
-		/* Of a creation's events one is enough, and of an ended task none. */
-		if (strcmp(event->type, "task.created") == 0 || strcmp(event->type, "task.updated") == 0 ||
-			strcmp(event->type, "task-queue.entered") == 0 ||
-			strcmp(event->type, "workflow.target-matched") == 0)
-			look_at(&looks->tasks, &event->task);
-		else if (strcmp(event->type, "task.canceled") == 0)
-			kt_pool_remove_task(router->pool, &event->task);
-		else if (strcmp(event->type, "task.deleted") == 0 ||
-				 strcmp(event->type, "task.system-deleted") == 0)
-		{
-			kt_pool_remove_task(router->pool, &event->task);
-			kt_pool_close_task(router->pool, &event->task);
-		}
-	}
-	else if (begins(event->type, "worker."))
-		look_at(&looks->workers, &event->worker);
-	else
-		looks->configuration = true;
+	kt_quarantine_release(router->quarantine, &event->task);
+	kt_looks_add(router->looks, &event->workspace, &event->task);
 }
 
 static void
-apply_events(KtRouter *router, KtEventRef *events, int n, Looks *looks)
+apply_task_event(KtRouter *router, const KtEventRef *event)
+{
+	const char *type = event->type;
+
+	/* Of a creation's events one is enough, and of an ended task none. */
+	if (strcmp(type, "task.created") == 0 || strcmp(type, "task.updated") == 0 ||
+		strcmp(type, "task-queue.entered") == 0 || strcmp(type, "workflow.target-matched") == 0)
+		look_at_task(router, event);
+	else if (strcmp(type, "task.canceled") == 0)
+	{
+		kt_pool_remove_task(router->pool, &event->task);
+		kt_quarantine_release(router->quarantine, &event->task);
+	}
+	else if (strcmp(type, "task.deleted") == 0 || strcmp(type, "task.system-deleted") == 0)
+	{
+		kt_pool_remove_task(router->pool, &event->task);
+		kt_pool_close_task(router->pool, &event->task);
+		kt_quarantine_release(router->quarantine, &event->task);
+	}
+}
+
+/* It may wait again, or no longer. */
+static void
+apply_event(KtRouter *router, const KtEventRef *event)
+{
+	if (!begins(event->type, "reservation."))
+	{
+		if (!kt_sid_is_null(&event->task))
+			apply_task_event(router, event);
+		return;
+	}
+	apply_reservation_event(router, event);
+	if (strcmp(event->type, "reservation.accepted") != 0 &&
+		strcmp(event->type, "reservation.completed") != 0)
+		look_at_task(router, event);
+}
+
+static bool
+is_known(const KtRouter *router, const KtEventRef *event)
+{
+	return router->own_xid != 0 && event->xid == router->own_xid && event->id <= router->own_event;
+}
+
+/* Workers are looked at first: reservations are counted with the worker that they are of. */
+static void
+note_looks(KtRouter *router, const KtEventRef *events, int n, Looks *looks)
 {
 	for (int i = 0; i < n; i++)
 	{
-		if (router->own_xid != 0 && events[i].xid == router->own_xid &&
-			events[i].id <= router->own_event)
+		const KtEventRef *event = &events[i];
+
+		if (is_known(router, event) || begins(event->type, "reservation.") || !kt_sid_is_null(&event->task))
 			continue;
-		apply_event(router, &events[i], looks);
+		if (begins(event->type, "worker."))
+		{
+			add_to_set(&looks->workers, &event->worker);
+			kt_quarantine_release(router->quarantine, &event->worker);
+		}
+		else
+			looks->configuration = true;
 	}
+}
+
+static void
+apply_events(KtRouter *router, const KtEventRef *events, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (!is_known(router, &events[i]))
+			apply_event(router, &events[i]);
+}
+
+static void
+look_at_noted(KtRouter *router)
+{
+	KtSid	   *tasks = palloc(sizeof(KtSid) * FETCH_SIZE);
+	int			n = kt_looks_take(router->looks, tasks, FETCH_SIZE);
+
+	kt_router_look_at_tasks(router, tasks, n);
+	pfree(tasks);
 }
 
 int
@@ -474,43 +661,44 @@ kt_router_catch_up(KtRouter *router, bool with_own)
 	KtCursor	cursor = router->cursor;
 	Looks		looks = {0};
 	KtEventRef *events;
-	KtSid	   *sids;
-	KtSpi		spi;
+	KtEventRef *own = NULL;
+	KtSid	   *workers;
+	int			nown = 0;
 	int			n;
-	int			count;
+	int			nworkers;
+	KtSpi		spi;
 
 	events = kt_cursor_read(&cursor, MAX_EVENTS, &n);
-	count = n;
+	if (events != NULL && with_own)
+		own = kt_cursor_read_own(router->own_xid == kt_cursor_own_xid() ? router->own_event : 0, &nown);
 	if (events != NULL)
 	{
-		apply_events(router, events, n, &looks);
-		cursor = kt_cursor_copy(&cursor, router->context);
-		pfree(router->cursor.xip);
-		router->cursor = cursor;
-	}
-	if (with_own && events != NULL)
-	{
-		KtEventRef *own = kt_cursor_read_own(router->own_xid == kt_cursor_own_xid() ?
-											 router->own_event : 0, &n);
-
-		apply_events(router, own, n, &looks);
-		if (n > 0)
-		{
-			router->own_xid = kt_cursor_own_xid();
-			router->own_event = own[n - 1].id;
-		}
+		note_looks(router, events, n, &looks);
+		note_looks(router, own, nown, &looks);
 	}
 	if (events == NULL || looks.configuration)
-		kt_router_load(router);
-	else
 	{
-		kt_spi_begin(&spi);
-		sids = members(looks.workers, &n);
-		kt_router_look_at_workers(router, sids, n);
-		sids = members(looks.tasks, &n);
-		kt_router_look_at_tasks(router, sids, n);
-		kt_spi_end(&spi);
+		kt_router_load(router);
+		MemoryContextSwitchTo(old);
+		return n;
 	}
+	kt_spi_begin(&spi);
+	MemoryContextSwitchTo(router->scratch);
+	workers = members(looks.workers, &nworkers);
+	kt_router_look_at_workers(router, workers, nworkers);
+	apply_events(router, events, n);
+	apply_events(router, own, nown);
+	/* Only now have they been seen. */
+	cursor = kt_cursor_copy(&cursor, router->context);
+	pfree(router->cursor.xip);
+	router->cursor = cursor;
+	if (nown > 0)
+	{
+		router->own_xid = kt_cursor_own_xid();
+		router->own_event = own[nown - 1].id;
+	}
+	look_at_noted(router);
+	kt_spi_end(&spi);
 	MemoryContextSwitchTo(old);
-	return count;
+	return n;
 }

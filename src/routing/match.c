@@ -8,77 +8,17 @@
  * taken in the order of the workspace, each by its best worker, until none is
  * left that anybody idle fits.  A group for which nobody is found leaves: while
  * the match goes on workers only get busier.
+ *
+ * Workspaces take turns, a task each, so that one with much to assign holds up
+ * nobody else's.
  */
 #include "postgres.h"
 
-#include "lib/binaryheap.h"
 #include "miscadmin.h"
 #include "utils/formatting.h"
 
 #include "routing/attributes.h"
 #include "routing/router.h"
-
-/* The candidates of the match that is going on. */
-static binaryheap *candidates = NULL;
-
-static bool
-is_lifo(const KtGroup *group)
-{
-	return group->queue != NULL && group->queue->lifo;
-}
-
-/* The heap's first is its greatest: the task that goes before all others. */
-static int
-compare_groups(Datum a, Datum b, void *arg)
-{
-	KtGroup    *x = (KtGroup *) DatumGetPointer(a);
-	KtGroup    *y = (KtGroup *) DatumGetPointer(b);
-
-	/* Workspaces have nothing to do with each other, but an order must be one. */
-	if (x->space != y->space)
-		return memcmp(&y->space->sid, &x->space->sid, sizeof(KtSid));
-	if (is_lifo(x) != is_lifo(y))
-		return is_lifo(x) == x->space->lifo_first ? 1 : -1;
-	return -kt_head_compare(&x->heads[0], &y->heads[0]);
-}
-
-/* With heads, if the table has any more; false where the group is empty. */
-static bool
-has_task(KtRouter *router, KtGroup *group)
-{
-	if (group->nheads == 0 && group->more)
-		kt_router_refill(router, group);
-	return group->nheads > 0;
-}
-
-void
-kt_match_begin(KtRouter *router)
-{
-	KtVector   *touched = &router->pool->touched;
-
-	candidates = binaryheap_allocate(Max(touched->length, 1), compare_groups, NULL);
-	for (int i = 0; i < touched->length; i++)
-	{
-		KtGroup    *group = touched->items[i];
-
-		group->touched = false;
-		if (has_task(router, group))
-			binaryheap_add_unordered(candidates, PointerGetDatum(group));
-	}
-	touched->length = 0;
-	binaryheap_build(candidates);
-}
-
-/* What is left stays touched: the turn ended before it came to it. */
-void
-kt_match_end(KtRouter *router)
-{
-	while (!binaryheap_empty(candidates))
-		kt_pool_touch_group(router->pool,
-							(KtGroup *) DatumGetPointer(binaryheap_remove_first(candidates)));
-	binaryheap_free(candidates);
-	candidates = NULL;
-}
 
 /* By the clock that the channel goes by: -1 where a has been idle longer. */
 static int
@@ -257,18 +197,72 @@ best_worker(KtRouter *router, KtGroup *group, KtPoolWorker **taken, int ntaken)
 	return best;
 }
 
+/* Those whose tasks are only in the table get some, and become candidates, or leave. */
+static void
+fill(KtRouter *router, KtSpace *space)
+{
+	KtVector	unfilled = space->unfilled;
+
+	memset(&space->unfilled, 0, sizeof(KtVector));
+	for (int i = 0; i < unfilled.length; i++)
+	{
+		KtGroup    *group = unfilled.items[i];
+
+		CHECK_FOR_INTERRUPTS();
+		group->touched = false;
+		kt_router_refill(router, group);
+		if (group->nheads > 0)
+			kt_pool_touch_group(router->pool, group);
+	}
+	if (unfilled.items != NULL)
+		pfree(unfilled.items);
+}
+
+/* Of the workspaces that have candidates, the one whose turn it is, and its first. */
+static KtGroup *
+next_candidate(KtRouter *router)
+{
+	KtPool	   *pool = router->pool;
+
+	while (!dlist_is_empty(&pool->eager))
+	{
+		KtSpace    *space = dlist_container(KtSpace, of_pool, dlist_pop_head_node(&pool->eager));
+
+		fill(router, space);
+		if (!pairingheap_is_empty(space->candidates))
+		{
+			dlist_push_tail(&pool->eager, &space->of_pool);
+			return pairingheap_container(KtGroup, candidate, pairingheap_first(space->candidates));
+		}
+		space->eager = false;
+	}
+	return NULL;
+}
+
+/* What mark_reserved() is about to change, in case nothing comes of it. */
+static KtIdleSince
+idle_since(const KtPoolWorker *worker, int channel)
+{
+	KtIdleSince since = {
+		worker->last_reserved, worker->sequence,
+		worker->slots[channel].last_reserved, worker->slots[channel].sequence
+	};
+
+	return since;
+}
+
 /*
  * The next task and who gets it; the pool counts them as taken.  The proposal's
- * list of workers is in the current memory context.
+ * lists are in the current memory context.
  */
 bool
 kt_match_next(KtRouter *router, KtProposal *proposal)
 {
 	KtPool	   *pool = router->pool;
+	KtGroup    *group;
 
-	while (!binaryheap_empty(candidates))
+	while ((group = next_candidate(router)) != NULL)
 	{
-		KtGroup    *group = (KtGroup *) DatumGetPointer(binaryheap_first(candidates));
 		int			most = group->queue && !group->direct ? group->queue->max_reserved_workers : 1;
 		KtPoolWorker *worker;
 
@@ -281,24 +275,23 @@ kt_match_next(KtRouter *router, KtProposal *proposal)
 		if (proposal->nworkers == 0)
 		{
 			pfree(proposal->workers);
-			(void) binaryheap_remove_first(candidates);
+			kt_pool_leave_match(pool, group);
 			continue;
 		}
 		proposal->group = group;
 		proposal->head = group->heads[0];
+		proposal->idle_since = palloc(sizeof(KtIdleSince) * proposal->nworkers);
 		kt_pool_remove_task(pool, &proposal->head.sid);
 		for (int i = 0; i < proposal->nworkers; i++)
 		{
 			KtSlot	   *slot = &proposal->workers[i]->slots[group->channel];
 
+			proposal->idle_since[i] = idle_since(proposal->workers[i], group->channel);
 			slot->open++;
 			kt_pool_place_slot(pool, proposal->workers[i], group->channel);
 			kt_pool_mark_reserved(pool, proposal->workers[i], group->channel, pool->now);
+			proposal->idle_since[i].until = pool->sequence;
 		}
-		if (has_task(router, group))
-			binaryheap_replace_first(candidates, PointerGetDatum(group));
-		else
-			(void) binaryheap_remove_first(candidates);
 		return true;
 	}
 	return false;

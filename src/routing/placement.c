@@ -19,6 +19,7 @@
 
 #include "common/hashfn.h"
 #include "miscadmin.h"
+#include "port/pg_bswap.h"
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
@@ -208,6 +209,40 @@ kt_place(KtConfig *config, KtTask *task, TimestampTz now, bool may_fail)
 	return true;
 }
 
+void
+kt_place_like(KtConfig *config, KtTask *task, const KtTask *other, TimestampTz now)
+{
+	int64		later = task->not_before == KT_NEVER ? 0 : Max(task->not_before - now, 0);
+
+	task->workflow_version = other->workflow_version;
+	task->filter = other->filter;
+	task->target = other->target;
+	task->priority = other->priority;
+	task->deadline_base = other->deadline_base + later;
+	task->step_deadline = other->step_deadline == KT_NEVER ? KT_NEVER : other->step_deadline + later;
+	task->step_tried = kt_task_target(config, task)->skip_if == NULL;
+	kt_task_event(config, task, "workflow.entered", now);
+	enter_queue(config, task, &other->task_queue, now);
+	kt_task_event(config, task, "workflow.target-matched", now);
+	kt_place_in_group(config, task, now);
+}
+
+bool
+kt_place_anew(KtConfig *config, KtTask *task, TimestampTz now)
+{
+	task->workflow_version = kt_config_workflow_version(config, &task->workflow);
+	task->deadline_base = task->not_before == KT_NEVER ? task->date_created :
+		Max(task->date_created, task->not_before);
+	task->step_deadline = KT_NEVER;
+	return kt_place(config, task, now, true);
+}
+
+bool
+kt_workflow_is_to_be_evaluated(KtConfig *config, const KtTask *task)
+{
+	return workflow_of(config, task)->evaluated_version > task->workflow_version;
+}
+
 bool
 kt_place_next(KtConfig *config, KtTask *task, KtLeave why, TimestampTz now)
 {
@@ -316,15 +351,24 @@ wake_time(const KtTask *task, TimestampTz now)
 	return Min(task->expires_at, task->step_deadline);
 }
 
-/* FIFO: priority, then age.  LIFO: newest first, whatever the priority. */
+/* FIFO: priority, then age.  LIFO: newest first, whatever the priority; among those of one moment, too. */
 void
-kt_order_keys(const KtTaskQueue *queue, int32 priority, TimestampTz virtual_start_time,
+kt_order_keys(const KtTaskQueue *queue, const KtSid *sid, int32 priority, TimestampTz virtual_start_time,
 			  int64 *key1, int64 *key2)
 {
 	bool		lifo = queue != NULL && queue->lifo;
+	uint64		created;
 
-	*key1 = lifo ? 0 : -(int64) priority;
-	*key2 = lifo ? -virtual_start_time : virtual_start_time;
+	if (!lifo)
+	{
+		*key1 = -(int64) priority;
+		*key2 = virtual_start_time;
+		return;
+	}
+	/* Sids rise with the moment in which they were drawn: their first half. */
+	memcpy(&created, sid->id, sizeof(created));
+	*key1 = -virtual_start_time;
+	*key2 = -(int64) (pg_ntoh64(created) & PG_INT64_MAX);
 }
 
 void
@@ -343,6 +387,6 @@ kt_place_in_group(KtConfig *config, KtTask *task, TimestampTz now)
 	task->group = group_key(config, task);
 	if (!kt_sid_is_null(&task->task_queue))
 		queue = kt_config_task_queue(config, &task->task_queue);
-	kt_order_keys(queue, task->priority, task->virtual_start_time, &task->key1, &task->key2);
+	kt_order_keys(queue, &task->sid, task->priority, task->virtual_start_time, &task->key1, &task->key2);
 	task->wake_at = wake_time(task, now);
 }

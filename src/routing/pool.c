@@ -12,6 +12,7 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+#include "base/monotonic.h"
 #include "routing/pool_private.h"
 
 #define POOL_BLOCK (128 * 1024)
@@ -39,6 +40,7 @@ kt_pool_create(MemoryContext parent)
 
 	pool->context = context;
 	pool->config = kt_config_create(context);
+	dlist_init(&pool->eager);
 	pool->spaces = kt_pool_hash(pool, "spaces", sizeof(KtSid), sizeof(KtSpace));
 	pool->steps = kt_pool_hash(pool, "steps", sizeof(((KtStepPlan *) 0)->key), sizeof(KtStepPlan));
 	pool->workers = kt_pool_hash(pool, "workers", sizeof(KtSid), sizeof(KtPoolWorker));
@@ -82,13 +84,103 @@ kt_vector_remove(KtVector *vector, void *item)
 		}
 }
 
+static bool
+is_lifo(const KtGroup *group)
+{
+	return group->queue != NULL && group->queue->lifo;
+}
+
+/* The heap's first is its greatest: the task that goes before all others of its workspace. */
+static int
+compare_candidates(const pairingheap_node *a, const pairingheap_node *b, void *arg)
+{
+	const KtGroup *x = pairingheap_const_container(KtGroup, candidate, a);
+	const KtGroup *y = pairingheap_const_container(KtGroup, candidate, b);
+
+	if (is_lifo(x) != is_lifo(y))
+		return is_lifo(x) == x->space->lifo_first ? 1 : -1;
+	return -kt_head_compare(&x->heads[0], &y->heads[0]);
+}
+
+void
+kt_pool_init_candidates(KtPool *pool, KtSpace *space)
+{
+	MemoryContext old = MemoryContextSwitchTo(pool->context);
+
+	space->candidates = pairingheap_allocate(compare_candidates, NULL);
+	MemoryContextSwitchTo(old);
+}
+
+/* A touched group is in its space's heap while it has heads, else among the unfilled. */
+void
+kt_pool_enter_match(KtPool *pool, KtGroup *group)
+{
+	if (group->nheads > 0)
+		pairingheap_add(group->space->candidates, &group->candidate);
+	else
+		kt_vector_add(pool, &group->space->unfilled, group);
+	if (!group->space->eager)
+		dlist_push_tail(&pool->eager, &group->space->of_pool);
+	group->space->eager = true;
+}
+
 void
 kt_pool_touch_group(KtPool *pool, KtGroup *group)
 {
-	if (group->touched || (group->nheads == 0 && !group->more))
+	/* One that is held has only what has arrived since. */
+	if (group->touched || (group->nheads == 0 && (!group->more || group->held)))
 		return;
 	group->touched = true;
-	kt_vector_add(pool, &pool->touched, group);
+	kt_pool_enter_match(pool, group);
+}
+
+void
+kt_pool_leave_match(KtPool *pool, KtGroup *group)
+{
+	if (!group->touched)
+		return;
+	group->touched = false;
+	if (group->nheads > 0)
+		pairingheap_remove(group->space->candidates, &group->candidate);
+	else
+		kt_vector_remove(&group->space->unfilled, group);
+}
+
+void
+kt_pool_hold_group(KtPool *pool, KtGroup *group, int64 until)
+{
+	group->held_until = until;
+	if (group->held)
+		return;
+	group->held = true;
+	kt_vector_add(pool, &pool->held, group);
+}
+
+void
+kt_pool_end_holds(KtPool *pool)
+{
+	int64		now = pool->held.length > 0 ? kt_monotonic() : 0;
+
+	for (int i = pool->held.length - 1; i >= 0; i--)
+	{
+		KtGroup    *group = pool->held.items[i];
+
+		if (group->held_until > now)
+			continue;
+		group->held = false;
+		pool->held.items[i] = pool->held.items[--pool->held.length];
+		kt_pool_touch_group(pool, group);
+	}
+}
+
+int64
+kt_pool_next_hold(const KtPool *pool)
+{
+	int64		next = PG_INT64_MAX;
+
+	for (int i = 0; i < pool->held.length; i++)
+		next = Min(next, ((KtGroup *) pool->held.items[i])->held_until);
+	return next;
 }
 
 static void
@@ -152,7 +244,7 @@ collect_groups(KtPool *pool)
 
 	hash_seq_init(&scan, pool->groups);
 	while ((group = hash_seq_search(&scan)) != NULL)
-		if (group->nheads == 0 && !group->more && !group->touched)
+		if (group->nheads == 0 && !group->more && !group->touched && !group->held)
 			kt_group_free(pool, group);
 }
 

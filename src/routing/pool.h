@@ -151,6 +151,13 @@ struct KtGroup
 	KtHead		boundary;
 	KtFits		fits;
 	bool		touched;		/* among the candidates of the next match */
+	pairingheap_node candidate; /* in the space's heap, while touched and with heads */
+	int			nbusy;			/* heads in a row that somebody held */
+	bool		held;			/* for that it is left alone for a while */
+	bool		skipped;		/* some before the boundary were locked, and nothing comes back to them */
+	int64		held_until;		/* all three by the monotonic clock */
+	int64		walk_began;		/* 0: it is not looked through for tasks that are not locked */
+	int64		again_at;		/* from when on those that were skipped are looked at again */
 };
 
 struct KtSpace
@@ -175,6 +182,10 @@ struct KtSpace
 	HTAB	   *workers_by_name;
 	int			ntimed;			/* groups whose step reads the time */
 	int			ncounting;		/* groups whose step reads a channel's counters */
+	pairingheap *candidates;	/* touched groups: the one whose first task is next of all, first */
+	KtVector	unfilled;		/* touched groups whose tasks are only in the table */
+	bool		eager;			/* it has some of these */
+	dlist_node	of_pool;		/* then */
 };
 
 /* An open reservation. */
@@ -203,7 +214,9 @@ struct KtPool
 	int			nallowed;
 	const KtSid *allowed;
 	int			nempty;			/* groups without heads */
-	KtVector	touched;		/* groups */
+	int			norphans;		/* open reservations of workers that are not known (yet) */
+	dlist_head	eager;			/* spaces with touched groups, each in its turn */
+	KtVector	held;			/* groups */
 };
 
 extern KtPool *kt_pool_create(MemoryContext parent);
@@ -248,11 +261,25 @@ extern void kt_pool_set_slot(KtPool *pool, KtPoolWorker *worker, int channel, in
 /* A worker was reserved, or what would be now: it goes to the end of the idle. */
 extern void kt_pool_mark_reserved(KtPool *pool, KtPoolWorker *worker, int channel, TimestampTz at);
 
+/* What a worker's place among the idle followed from, until it was stamped as number until. */
+typedef struct KtIdleSince
+{
+	TimestampTz last_reserved;
+	uint64		sequence;
+	TimestampTz slot_last_reserved;
+	uint64		slot_sequence;
+	uint64		until;
+} KtIdleSince;
+
+/* Nothing came of it: it takes its place again, unless it has been reserved since. */
+extern void kt_pool_unmark_reserved(KtPool *pool, KtPoolWorker *worker, int channel,
+									const KtIdleSince *since);
+
 /* It was reserved then: for loading, while it is in no idle heap. */
 extern void kt_pool_note_reserved(KtPool *pool, KtPoolWorker *worker, int channel, TimestampTz at);
 
-/* Its open reservations. */
-extern void kt_pool_open(KtPool *pool, const KtSid *reservation, const KtSid *worker,
+/* Its open reservations.  Opening one that is known already does nothing, and is false. */
+extern bool kt_pool_open(KtPool *pool, const KtSid *reservation, const KtSid *worker,
 						 const KtSid *task, const KtSid *channel, bool accepted);
 extern void kt_pool_close(KtPool *pool, const KtSid *reservation);
 extern void kt_pool_set_accepted(KtPool *pool, const KtSid *reservation, bool accepted);
@@ -264,6 +291,17 @@ extern void kt_pool_place_slot(KtPool *pool, KtPoolWorker *worker, int channel);
 /* Everything that a freed worker may get is a candidate of the next match. */
 extern void kt_pool_touch_worker(KtPool *pool, KtPoolWorker *worker, int channel);
 extern void kt_pool_touch_group(KtPool *pool, KtGroup *group);
+
+/* Nobody was found for it: it is no candidate any more. */
+extern void kt_pool_leave_match(KtPool *pool, KtGroup *group);
+
+/*
+ * So many of its first tasks are locked that it is left alone for a while; then
+ * the search goes on behind them.  What arrives meanwhile is a candidate as ever.
+ */
+extern void kt_pool_hold_group(KtPool *pool, KtGroup *group, int64 until);
+extern void kt_pool_end_holds(KtPool *pool);	/* of those whose time has come */
+extern int64 kt_pool_next_hold(const KtPool *pool);	/* by the monotonic clock; PG_INT64_MAX: none */
 
 /* What a waiting task's row tells of its group. */
 typedef struct KtGroupRow
@@ -287,6 +325,9 @@ extern KtGroup *kt_pool_make_group(KtPool *pool, const KtGroupRow *row);
 /* A task waits in a group: it becomes one of its heads where it is near enough. */
 extern void kt_pool_put_task(KtPool *pool, KtGroup *group, const KtHead *head);
 extern void kt_pool_remove_task(KtPool *pool, const KtSid *task);
+
+/* Its heads are forgotten; those behind this one are to be read again. */
+extern void kt_pool_drop_heads(KtPool *pool, KtGroup *group, const KtHead *behind);
 extern int	kt_head_compare(const KtHead *a, const KtHead *b);
 
 /* May this class's workers get this group's tasks, capacity aside? */

@@ -211,45 +211,96 @@ insert_head(KtPool *pool, KtGroup *group, const KtHead *head)
 		pool->nempty--;
 }
 
+/* May it be among the heads?  Beyond the boundary others are missing between. */
+static bool
+is_near(const KtGroup *group, const KtHead *head)
+{
+	if (group->held)
+		return group->nheads < MAX_HEADS;
+	return !group->more || kt_head_compare(head, &group->boundary) <= 0;
+}
+
+static void
+cut_heads(KtPool *pool, KtGroup *group)
+{
+	KtHead	   *last = &group->heads[--group->nheads];
+
+	hash_search(pool->head_groups, &last->sid, HASH_REMOVE, NULL);
+	group->boundary = group->heads[group->nheads - 1];
+	group->more = true;
+}
+
+/* What a touched group's place among the candidates follows from changes in between. */
+static bool
+leave_candidates(KtPool *pool, KtGroup *group)
+{
+	bool		touched = group->touched;
+
+	kt_pool_leave_match(pool, group);
+	return touched;
+}
+
+static void
+rejoin_candidates(KtPool *pool, KtGroup *group, bool touched)
+{
+	if (touched)
+		kt_pool_touch_group(pool, group);
+}
+
 void
 kt_pool_put_task(KtPool *pool, KtGroup *group, const KtHead *head)
 {
-	KtHeadEntry  *entry = hash_search(pool->head_groups, &head->sid, HASH_FIND, NULL);
+	KtHeadEntry *entry = hash_search(pool->head_groups, &head->sid, HASH_FIND, NULL);
+	bool		touched;
 	bool		found;
 
 	if (entry != NULL)
 		kt_pool_remove_task(pool, &head->sid);
-	if (group->more && kt_head_compare(head, &group->boundary) > 0)
+	if (!is_near(group, head))
 		return;
+	touched = leave_candidates(pool, group);
 	insert_head(pool, group, head);
 	entry = hash_search(pool->head_groups, &head->sid, HASH_ENTER, &found);
 	entry->group = group;
 	if (group->nheads > MAX_HEADS)
-	{
-		KtHead	   *last = &group->heads[--group->nheads];
-
-		hash_search(pool->head_groups, &last->sid, HASH_REMOVE, NULL);
-		group->boundary = group->heads[group->nheads - 1];
-		group->more = true;
-	}
+		cut_heads(pool, group);
+	rejoin_candidates(pool, group, touched);
 }
 
 void
 kt_pool_remove_task(KtPool *pool, const KtSid *task)
 {
-	KtHeadEntry  *entry = hash_search(pool->head_groups, task, HASH_FIND, NULL);
+	KtHeadEntry *entry = hash_search(pool->head_groups, task, HASH_FIND, NULL);
 	KtGroup    *group;
+	bool		touched;
 
 	if (entry == NULL)
 		return;
 	group = entry->group;
 	hash_search(pool->head_groups, task, HASH_REMOVE, NULL);
+	touched = leave_candidates(pool, group);
 	for (int i = 0; i < group->nheads; i++)
 		if (kt_sid_equal(&group->heads[i].sid, task))
 		{
 			memmove(&group->heads[i], &group->heads[i + 1], sizeof(KtHead) * (group->nheads - i - 1));
 			if (--group->nheads == 0)
 				pool->nempty++;
-			return;
+			break;
 		}
+	rejoin_candidates(pool, group, touched);
+}
+
+void
+kt_pool_drop_heads(KtPool *pool, KtGroup *group, const KtHead *behind)
+{
+	bool		touched = leave_candidates(pool, group);
+
+	for (int i = 0; i < group->nheads; i++)
+		hash_search(pool->head_groups, &group->heads[i].sid, HASH_REMOVE, NULL);
+	if (group->nheads > 0)
+		pool->nempty++;
+	group->nheads = 0;
+	group->more = true;
+	group->boundary = *behind;
+	rejoin_candidates(pool, group, touched);
 }

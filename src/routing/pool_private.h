@@ -47,6 +47,8 @@ typedef struct KtHeadEntry
 /* pool.c */
 extern HTAB *kt_pool_hash(KtPool *pool, const char *name, Size key, Size entry);
 extern void *kt_pool_alloc(KtPool *pool, Size size);	/* zeroed */
+extern void kt_pool_init_candidates(KtPool *pool, KtSpace *space);
+extern void kt_pool_enter_match(KtPool *pool, KtGroup *group);
 
 /*
  * pool_space.c: the number of a path of workers; -1 where no expression that there

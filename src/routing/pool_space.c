@@ -138,6 +138,7 @@ kt_pool_space(KtPool *pool, const KtSid *workspace)
 	memset((char *) space + sizeof(KtSid), 0, sizeof(KtSpace) - sizeof(KtSid));
 	space->lifo_first = configured->lifo_first;
 	dlist_init(&space->classes);
+	kt_pool_init_candidates(pool, space);
 	space->classes_by_hash = kt_pool_hash(pool, "classes", sizeof(uint64), sizeof(KtClassEntry));
 	space->classes_by_value = kt_pool_hash(pool, "classes by value", sizeof(uint64), sizeof(KtVectorEntry));
 	space->groups_by_value = kt_pool_hash(pool, "groups by value", sizeof(uint64), sizeof(KtVectorEntry));

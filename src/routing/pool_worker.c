@@ -131,6 +131,29 @@ set_name(KtPool *pool, KtPoolWorker *worker, const char *name)
 	}
 }
 
+/* Reservations of a worker that was not known when they were told of. */
+static void
+adopt_orphans(KtPool *pool, KtPoolWorker *worker)
+{
+	HASH_SEQ_STATUS scan;
+	KtOpen	   *open;
+	int			channel;
+
+	if (pool->norphans == 0)
+		return;
+	hash_seq_init(&scan, pool->open);
+	while ((open = hash_seq_search(&scan)) != NULL)
+	{
+		if (!kt_sid_equal(&open->worker, &worker->sid))
+			continue;
+		pool->norphans--;
+		if ((channel = kt_space_channel(worker->space, &open->channel)) < 0)
+			continue;
+		worker->slots[channel].open++;
+		worker->slots[channel].assigned += open->accepted;
+	}
+}
+
 KtPoolWorker *
 kt_pool_put_worker(KtPool *pool, const KtWorkerRow *row)
 {
@@ -151,6 +174,7 @@ kt_pool_put_worker(KtPool *pool, const KtWorkerRow *row)
 		worker->slots = kt_pool_alloc(pool, sizeof(KtSlot) * Max(space->nchannels, 1));
 		for (int i = 0; i < space->nchannels; i++)
 			worker->slots[i].worker = worker;
+		adopt_orphans(pool, worker);
 	}
 	renamed = worker->friendly_name == NULL || strcmp(worker->friendly_name, row->friendly_name) != 0;
 	if (renamed)
@@ -186,6 +210,13 @@ kt_pool_worker_by_name(KtSpace *space, const char *name)
 	return entry ? entry->worker : NULL;
 }
 
+static void
+leave_orphans(KtPool *pool, const KtPoolWorker *worker)
+{
+	for (int i = 0; i < worker->space->nchannels; i++)
+		pool->norphans += worker->slots[i].open;
+}
+
 void
 kt_pool_remove_worker(KtPool *pool, const KtSid *sid)
 {
@@ -195,6 +226,7 @@ kt_pool_remove_worker(KtPool *pool, const KtSid *sid)
 		return;
 	leave_class(worker);
 	set_name(pool, worker, NULL);
+	leave_orphans(pool, worker);
 	pfree(worker->slots);
 	hash_search(pool->workers, sid, HASH_REMOVE, NULL);
 }
@@ -215,22 +247,51 @@ kt_pool_set_slot(KtPool *pool, KtPoolWorker *worker, int channel, int32 capacity
 		touch_by_counter(pool, worker);
 }
 
+/* A worker's place in every heap that it is in follows from what changes in between. */
+static void
+leave_heaps(KtPoolWorker *worker)
+{
+	for (int i = 0; i < worker->space->nchannels; i++)
+		if (worker->slots[i].idle)
+			pairingheap_remove(worker->class->idle[i], &worker->slots[i].node);
+}
+
+static void
+rejoin_heaps(KtPoolWorker *worker)
+{
+	for (int i = 0; i < worker->space->nchannels; i++)
+		if (worker->slots[i].idle)
+			pairingheap_add(worker->class->idle[i], &worker->slots[i].node);
+}
+
 void
 kt_pool_mark_reserved(KtPool *pool, KtPoolWorker *worker, int channel, TimestampTz at)
 {
-	KtSlot	   *slots = worker->slots;
-
-	/* Its place in every heap that it is in follows from what changes here. */
-	for (int i = 0; i < worker->space->nchannels; i++)
-		if (slots[i].idle)
-			pairingheap_remove(worker->class->idle[i], &slots[i].node);
-	worker->last_reserved = at;
+	leave_heaps(worker);
+	worker->last_reserved = Max(worker->last_reserved, at);
 	worker->sequence = ++pool->sequence;
-	slots[channel].last_reserved = at;
-	slots[channel].sequence = pool->sequence;
-	for (int i = 0; i < worker->space->nchannels; i++)
-		if (slots[i].idle)
-			pairingheap_add(worker->class->idle[i], &slots[i].node);
+	worker->slots[channel].last_reserved = Max(worker->slots[channel].last_reserved, at);
+	worker->slots[channel].sequence = pool->sequence;
+	rejoin_heaps(worker);
+}
+
+void
+kt_pool_unmark_reserved(KtPool *pool, KtPoolWorker *worker, int channel, const KtIdleSince *since)
+{
+	KtSlot	   *slot = &worker->slots[channel];
+
+	leave_heaps(worker);
+	if (worker->sequence == since->until)
+	{
+		worker->last_reserved = since->last_reserved;
+		worker->sequence = since->sequence;
+	}
+	if (slot->sequence == since->until)
+	{
+		slot->last_reserved = since->slot_last_reserved;
+		slot->sequence = since->slot_sequence;
+	}
+	rejoin_heaps(worker);
 }
 
 void
@@ -252,7 +313,7 @@ kt_pool_note_reserved(KtPool *pool, KtPoolWorker *worker, int channel, Timestamp
 	}
 }
 
-void
+bool
 kt_pool_open(KtPool *pool, const KtSid *reservation, const KtSid *worker_sid, const KtSid *task,
 			 const KtSid *channel_sid, bool accepted)
 {
@@ -262,17 +323,19 @@ kt_pool_open(KtPool *pool, const KtSid *reservation, const KtSid *worker_sid, co
 	int			channel;
 
 	if (found)
-		return;
+		return false;
 	open->worker = *worker_sid;
 	open->task = *task;
 	open->channel = *channel_sid;
 	open->accepted = accepted;
+	pool->norphans += worker == NULL;
 	if (worker == NULL || (channel = kt_space_channel(worker->space, channel_sid)) < 0)
-		return;
+		return true;
 	worker->slots[channel].open++;
 	worker->slots[channel].assigned += accepted;
 	kt_pool_place_slot(pool, worker, channel);
 	touch_by_counter(pool, worker);
+	return true;
 }
 
 void
@@ -305,6 +368,7 @@ kt_pool_close(KtPool *pool, const KtSid *reservation)
 	open = *found;
 	hash_search(pool->open, reservation, HASH_REMOVE, NULL);
 	worker = kt_pool_worker(pool, &open.worker);
+	pool->norphans -= worker == NULL;
 	if (worker == NULL || (channel = kt_space_channel(worker->space, &open.channel)) < 0)
 		return;
 	worker->slots[channel].open--;

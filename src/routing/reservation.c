@@ -138,40 +138,86 @@ read_row(HeapTuple tuple, TupleDesc descriptor)
 	return reservation;
 }
 
+static KtRowResult
+fetch(const KtSid *sid, KtRowLock lock, KtReservation **reservation)
+{
+	Relation	reservations = kt_row_table("reservations", NCOLUMNS);
+	HeapTuple	tuple;
+	KtRowResult result = kt_row_fetch(reservations, sid, lock, &tuple);
+
+	*reservation = result == KT_ROW_FOUND ? read_row(tuple, RelationGetDescr(reservations)) : NULL;
+	table_close(reservations, NoLock);
+	return result;
+}
+
 KtReservation *
 kt_reservation_read(const KtSid *sid, bool lock)
 {
-	Relation	reservations = kt_row_table("reservations", NCOLUMNS);
-	KtReservation *reservation = NULL;
-	HeapTuple	tuple;
+	KtReservation *reservation;
 
-	if (kt_row_fetch(reservations, sid, lock ? KT_ROW_LOCK : KT_ROW_READ, &tuple) == KT_ROW_FOUND)
-		reservation = read_row(tuple, RelationGetDescr(reservations));
-	table_close(reservations, NoLock);
+	(void) fetch(sid, lock ? KT_ROW_LOCK : KT_ROW_READ, &reservation);
 	return reservation;
+}
+
+static int
+compare_sids(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(KtSid));
+}
+
+/*
+ * The open ones of a task, by sid.  Not by a statement: the planner may choose the
+ * index on workers, and read all that is open, if it was asked when little was.
+ */
+static KtSid *
+open_of_task(const KtSid *task, bool latest, int *count)
+{
+	Relation	reservations = kt_row_table("reservations", NCOLUMNS);
+	HeapTuple  *tuples;
+	int			n = kt_row_find(reservations, COLUMN_TASK + 1, task, latest, &tuples);
+	KtSid	   *sids = palloc(sizeof(KtSid) * Max(n, 1));
+
+	*count = 0;
+	for (int i = 0; i < n; i++)
+	{
+		KtReservation *reservation = read_row(tuples[i], RelationGetDescr(reservations));
+
+		if (kt_reservation_is_open(reservation->status))
+			sids[(*count)++] = reservation->sid;
+	}
+	qsort(sids, *count, sizeof(KtSid), compare_sids);
+	table_close(reservations, NoLock);
+	return sids;
 }
 
 KtReservation **
 kt_reservations_of_task(const KtSid *task, int *count)
 {
-	static KtPlan plan = {
-		"SELECT sid FROM kin_tr.reservations WHERE task_sid = $1 AND is_open ORDER BY sid", "s"
-	};
-	Datum		values[] = {SidPGetDatum(task)};
-	uint64		n = kt_spi(&plan, values, NULL);
-	SPITupleTable *table = SPI_tuptable;
+	int			n;
+	KtSid	   *sids = open_of_task(task, false, &n);
 	KtReservation **reservations = palloc(sizeof(KtReservation *) * Max(n, 1));
 
 	*count = 0;
-	for (uint64 i = 0; i < n; i++)
+	for (int i = 0; i < n; i++)
 	{
-		KtSid		sid = (SPI_tuptable = table, kt_column_sid(i, 1));
-
-		reservations[*count] = kt_reservation_read(&sid, true);
+		reservations[*count] = kt_reservation_read(&sids[i], true);
 		if (reservations[*count] != NULL)
 			(*count)++;
 	}
 	return reservations;
+}
+
+bool
+kt_reservations_try_lock(const KtSid *task)
+{
+	KtReservation *reservation;
+	int			n;
+	KtSid	   *sids = open_of_task(task, true, &n);
+
+	for (int i = 0; i < n; i++)
+		if (fetch(&sids[i], KT_ROW_TRY_LOCK, &reservation) == KT_ROW_BUSY)
+			return false;
+	return true;
 }
 
 /* Writes back what the transition function changes. */
@@ -306,19 +352,30 @@ end_offer(KtConfig *config, KtReservation *reservation, KtTask *task, KtReservat
 		kt_task_return(config, task, now);
 }
 
+/* Who let a reservation time out did not answer, and so gets no more until it is moved back. */
+static const KtSid *
+timeout_activity(KtConfig *config, const KtSid *workspace)
+{
+	const KtWorkspace *configured = kt_config_workspace(config, workspace);
+
+	return configured != NULL && !kt_sid_is_null(&configured->timeout_activity) ?
+		&configured->timeout_activity : NULL;
+}
+
 bool
 kt_reservation_time_out(KtConfig *config, const KtSid *sid, TimestampTz now, bool *fired)
 {
 	KtReservation *reservation = kt_reservation_read(sid, false);
-	const KtWorkspace *workspace;
+	const KtSid *activity;
 	KtWorkerCard worker;
 	KtTask	   *task;
+	KtRowResult found;
 
 	if (reservation == NULL)
 		return true;
-	if (!kt_task_try_lock(&reservation->task, &task))
+	if (!kt_task_try_lock(&reservation->task, &task) ||
+		fetch(sid, KT_ROW_TRY_LOCK, &reservation) == KT_ROW_BUSY)
 		return false;
-	reservation = kt_reservation_read(sid, true);
 	if (reservation == NULL || task == NULL)
 		return true;
 	if (reservation->status != KT_RESERVATION_PENDING)
@@ -329,34 +386,58 @@ kt_reservation_time_out(KtConfig *config, const KtSid *sid, TimestampTz now, boo
 	}
 	if (reservation->times_out_at > now)
 		return true;
+	activity = timeout_activity(config, &reservation->workspace);
+	found = activity == NULL ? KT_ROW_ABSENT : kt_worker_try_lock(&reservation->worker, activity, &worker);
+	if (found == KT_ROW_BUSY)
+		return false;
 	*fired = true;
 	end_offer(config, reservation, task, KT_RESERVATION_TIMEOUT, NULL, now);
-	/* It did not answer, so it gets no more until it is moved back. */
-	workspace = kt_config_workspace(config, &reservation->workspace);
-	if (workspace != NULL && !kt_sid_is_null(&workspace->timeout_activity) &&
-		kt_worker_read(&reservation->worker, true, &worker))
-		kt_worker_set_activity(config, &worker, &workspace->timeout_activity, now);
+	if (found == KT_ROW_FOUND)
+		kt_worker_set_activity(config, &worker, activity, now);
 	return true;
 }
 
-void
-kt_reservations_reject_of_worker(KtConfig *config, const KtSid *worker, TimestampTz now)
+/*
+ * Its pending reservations, by task: that is the order in which they are locked.
+ * What is committed now counts, for the router may just have made one.
+ */
+static int
+pending_of_worker(const KtSid *worker, KtSid **sids, KtSid **tasks)
 {
 	static KtPlan plan = {
 		"SELECT sid, task_sid FROM kin_tr.reservations"
 		" WHERE worker_sid = $1 AND is_open AND reservation_status = 'pending' ORDER BY task_sid", "s"
 	};
 	Datum		values[] = {SidPGetDatum(worker)};
-	uint64		n = kt_spi(&plan, values, NULL);
-	KtSid	   *sids = palloc(sizeof(KtSid) * Max(n, 1));
-	KtSid	   *tasks = palloc(sizeof(KtSid) * Max(n, 1));
+	uint64		n = kt_spi_latest(&plan, values, NULL);
 
+	*sids = palloc(sizeof(KtSid) * Max(n, 1));
+	*tasks = palloc(sizeof(KtSid) * Max(n, 1));
 	for (uint64 i = 0; i < n; i++)
 	{
-		sids[i] = kt_column_sid(i, 1);
-		tasks[i] = kt_column_sid(i, 2);
+		(*sids)[i] = kt_column_sid(i, 1);
+		(*tasks)[i] = kt_column_sid(i, 2);
 	}
-	for (uint64 i = 0; i < n; i++)
+	return (int) n;
+}
+
+bool
+kt_reservations_are_pending(const KtSid *worker)
+{
+	KtSid	   *sids;
+	KtSid	   *tasks;
+
+	return pending_of_worker(worker, &sids, &tasks) > 0;
+}
+
+void
+kt_reservations_reject_of_worker(KtConfig *config, const KtSid *worker, TimestampTz now)
+{
+	KtSid	   *sids;
+	KtSid	   *tasks;
+	int			n = pending_of_worker(worker, &sids, &tasks);
+
+	for (int i = 0; i < n; i++)
 	{
 		KtTask	   *task = kt_task_read(&tasks[i], true);
 		KtReservation *reservation = task ? kt_reservation_read(&sids[i], true) : NULL;

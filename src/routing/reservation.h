@@ -50,6 +50,9 @@ extern KtReservation *kt_reservation_read(const KtSid *sid, bool lock);
 /* The open ones of a task, locked, by sid. */
 extern KtReservation **kt_reservations_of_task(const KtSid *task, int *count);
 
+/* The router's, before it ends them: locks them all, or false where somebody has one. */
+extern bool kt_reservations_try_lock(const KtSid *task);
+
 /*
  * The transition function: the only one to set a reservation's status.  It
  * stores the row and adds the event.  An edge that the table in reservation.c
@@ -72,12 +75,14 @@ extern void kt_reservations_end_pending(KtConfig *config, const KtTask *task, co
 
 /*
  * The router's: a pending reservation whose time is over; *fired where it timed
- * out.  False where it is locked by somebody, who is perhaps just accepting it.
+ * out.  False where somebody has it locked, who is perhaps just accepting it, or
+ * its worker, who is to be moved to the workspace's time-out activity.
  */
 extern bool kt_reservation_time_out(KtConfig *config, const KtSid *reservation, TimestampTz now,
 									bool *fired);
 
-/* Rejects a worker's pending reservations. */
+/* Rejects a worker's pending reservations, and tells whether it has any, of what is committed by now. */
 extern void kt_reservations_reject_of_worker(KtConfig *config, const KtSid *worker, TimestampTz now);
+extern bool kt_reservations_are_pending(const KtSid *worker);
 
 #endif							/* KIN_TR_ROUTING_RESERVATION_H */

@@ -19,6 +19,7 @@
 #include "base/errors.h"
 #include "base/home.h"
 #include "base/lock.h"
+#include "base/monotonic.h"
 #include "base/spi.h"
 #include "base/access.h"
 #include "routing/attributes.h"
@@ -28,19 +29,40 @@
 PG_FUNCTION_INFO_V1(kin_tr_tick);
 PG_FUNCTION_INFO_V1(kin_tr_next_due);
 
-/* A locked row is tried again after 10 ms, doubling to 1 s. */
-#define FIRST_RETRY (10 * INT64CONST(1000))
-#define LAST_RETRY	USECS_PER_SEC
+/* A turn that has failed so often, or been in vain, ends, so that others get theirs. */
+#define MAX_FAILURES	16
+#define MAX_BUSY		256
+
+/* Objects that were locked, or failed, and are read again in one turn. */
+#define MAX_RETRIES		256
+
+#define BATCH_SIZE 64
 
 KtRouter *
 kt_router_create(MemoryContext parent)
 {
 	MemoryContext context = AllocSetContextCreate(parent, "kin_tr router", ALLOCSET_DEFAULT_SIZES);
 	KtRouter   *router = MemoryContextAllocZero(context, sizeof(KtRouter));
+	HASHCTL		control = {.keysize = sizeof(KtSid), .entrysize = sizeof(KtSuspect), .hcxt = context};
 
 	router->context = context;
 	router->scratch = AllocSetContextCreate(context, "kin_tr router scratch", ALLOCSET_DEFAULT_SIZES);
+	router->retries = kt_retries_create(context);
+	router->quarantine = kt_quarantine_create(context, router->retries);
+	router->suspects = hash_create("kin_tr suspects", 16, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	router->looks = kt_looks_create(context);
 	return router;
+}
+
+static void
+forget_suspects(KtRouter *router)
+{
+	HASH_SEQ_STATUS scan;
+	KtSuspect  *suspect;
+
+	hash_seq_init(&scan, router->suspects);
+	while ((suspect = hash_seq_search(&scan)) != NULL)
+		hash_search(router->suspects, &suspect->task, HASH_REMOVE, NULL);
 }
 
 void
@@ -52,90 +74,48 @@ kt_router_forget(KtRouter *router)
 	if (router->cursor.xip != NULL)
 		pfree(router->cursor.xip);
 	memset(&router->cursor, 0, sizeof(KtCursor));
-	memset(&router->unsettled, 0, sizeof(KtVector));
+	router->nunsettled = router->unsettled_capacity = 0;
+	router->unsettled = NULL;
 	router->own_xid = 0;
 	router->own_event = 0;
-	router->nretries = 0;
+	kt_retries_clear(router->retries, false);
+	kt_looks_clear(router->looks);
+	forget_suspects(router);
 }
 
-static KtRetry *
-find_retry(KtRouter *router, const KtSid *sid, bool timer)
+int
+kt_turn_left(const KtTurn *turn, const KtLimits *limits)
 {
-	for (int i = 0; i < router->nretries; i++)
-		if (kt_sid_equal(&router->retries[i].sid, sid) && router->retries[i].timer == timer)
-			return &router->retries[i];
-	return NULL;
-}
-
-void
-kt_router_retry(KtRouter *router, const KtSid *sid, bool timer)
-{
-	KtRetry    *retry = find_retry(router, sid, timer);
-
-	if (retry == NULL)
-	{
-		if (router->nretries == router->retries_capacity)
-		{
-			router->retries_capacity = Max(16, router->retries_capacity * 2);
-			if (router->retries == NULL)
-				router->retries = MemoryContextAlloc(router->context,
-													 sizeof(KtRetry) * router->retries_capacity);
-			else
-				router->retries = repalloc_huge(router->retries,
-												sizeof(KtRetry) * router->retries_capacity);
-		}
-		retry = &router->retries[router->nretries++];
-		retry->sid = *sid;
-		retry->timer = timer;
-		retry->tries = 0;
-	}
-	retry->at = GetCurrentTimestamp() + Min(FIRST_RETRY << Min(retry->tries, 10), LAST_RETRY);
-	retry->tries++;
-	retry->looked_at = false;
-}
-
-void
-kt_router_forget_retry(KtRouter *router, const KtSid *sid, bool timer)
-{
-	KtRetry    *retry = find_retry(router, sid, timer);
-
-	if (retry != NULL)
-		*retry = router->retries[--router->nretries];
+	if (turn->failures >= MAX_FAILURES || turn->busy >= MAX_BUSY)
+		return 0;
+	return Max(0, limits->actions - turn->assigned - turn->timed_out - turn->moved - turn->canceled);
 }
 
 /*
- * Rows that were locked are read again.  Their entries stay a while, so that
- * one that is still locked is given ever more time.
+ * What somebody held, or what failed, is read again.  Whatever else is in
+ * quarantine says that all is to be loaded anew.
  */
 static void
 look_at_retries(KtRouter *router)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	KtSid	   *tasks = palloc(sizeof(KtSid) * router->nretries);
-	KtSid	   *workers = palloc(sizeof(KtSid) * router->nretries);
-	int			ntasks = 0;
+	int			n;
+	KtSid	   *due = kt_retries_due(router->retries, KT_RETRY_LOOK, MAX_RETRIES, &n);
+	KtSid	   *workers = palloc(sizeof(KtSid) * MAX_RETRIES);
 	int			nworkers = 0;
+	int			ntasks = 0;
 
-	for (int i = router->nretries - 1; i >= 0; i--)
+	for (int i = 0; i < n; i++)
+		if (kt_sid_is(&due[i], KT_WORKER))
+			workers[nworkers++] = due[i];
+		else if (kt_sid_is(&due[i], KT_TASK))
+			due[ntasks++] = due[i];
+	if (nworkers + ntasks < n)
+		kt_router_load(router);
+	else
 	{
-		KtRetry    *retry = &router->retries[i];
-
-		if (retry->timer || retry->at > now)
-			continue;
-		if (retry->looked_at)
-		{
-			*retry = router->retries[--router->nretries];
-			continue;
-		}
-		if (kt_sid_is(&retry->sid, KT_WORKER))
-			workers[nworkers++] = retry->sid;
-		else
-			tasks[ntasks++] = retry->sid;
-		retry->looked_at = true;
-		retry->at = now + 3 * LAST_RETRY;
+		kt_router_look_at_workers(router, workers, nworkers);
+		kt_router_look_at_tasks(router, due, ntasks);
 	}
-	kt_router_look_at_workers(router, workers, nworkers);
-	kt_router_look_at_tasks(router, tasks, ntasks);
 }
 
 /* Counts of a queue's workers, for skip_if. */
@@ -163,16 +143,22 @@ count_workers(KtRouter *router, const KtTaskQueue *queue, const KtPath *path)
 	return kt_value_integer(count);
 }
 
-static bool
-skip_if_is_true(KtRouter *router, const KtTask *task, const KtExpr *skip_if)
+typedef enum Answer
 {
+	NO,
+	YES,
+	UNKNOWN						/* its queue is newer than the pool, which cannot count its workers yet */
+} Answer;
+
+static Answer
+is_to_be_skipped(KtRouter *router, const KtTask *task, const KtExpr *skip_if)
+{
+	KtSpace    *space = kt_pool_space(router->pool, &task->workspace);
 	const KtTaskQueue *queue = kt_config_task_queue(router->pool->config, &task->task_queue);
 	KtValue    *values = palloc0(sizeof(KtValue) * Max(skip_if->npaths, 1));
 
-	/* A queue newer than the pool has workers that cannot be counted yet. */
-	if (queue != NULL &&
-		!kt_space_knows(router->pool, kt_pool_space(router->pool, &task->workspace), queue->expression))
-		return false;
+	if (space == NULL || (queue != NULL && !kt_space_knows(router->pool, space, queue->expression)))
+		return UNKNOWN;
 	for (uint32 i = 0; i < skip_if->npaths; i++)
 	{
 		if (skip_if->paths[i].subject == KT_SUBJECT_TASKROUTER)
@@ -180,14 +166,14 @@ skip_if_is_true(KtRouter *router, const KtTask *task, const KtExpr *skip_if)
 		else if (queue != NULL)
 			values[i] = count_workers(router, queue, &skip_if->paths[i]);
 	}
-	return kt_expr_evaluate(skip_if, values);
+	return kt_expr_evaluate(skip_if, values) ? YES : NO;
 }
 
 /*
  * A task that came into the queue while the queue's order was being changed has
  * the keys of the former one.
  */
-static void
+static bool
 put_in_order(KtRouter *router, KtTask *task)
 {
 	KtConfig   *config = kt_config();	/* the router's may be older than the keys */
@@ -195,84 +181,174 @@ put_in_order(KtRouter *router, KtTask *task)
 	int64		key1;
 	int64		key2;
 
-	kt_order_keys(queue, task->priority, task->virtual_start_time, &key1, &key2);
+	kt_order_keys(queue, &task->sid, task->priority, task->virtual_start_time, &key1, &key2);
 	if (task->key1 == key1 && task->key2 == key2)
-		return;
+		return false;
 	kt_place_in_group(config, task, router->pool->now);
 	kt_task_store_unseen(task);
-	kt_router_look_at_tasks(router, &task->sid, 1);
+	return true;
 }
+
+/* What became of a task that was not settled. */
+typedef enum Settled
+{
+	AS_IT_WAS,
+	MOVED,						/* on to the next step */
+	CANCELED,
+	REORDERED,					/* the pool must read it again */
+	ASK_AGAIN,
+	BUSY,
+	FAILED
+} Settled;
+
+typedef struct Settling
+{
+	KtRouter   *router;
+	int			n;
+	KtSid		tasks[BATCH_SIZE];
+	Settled		settled[BATCH_SIZE];
+} Settling;
 
 /*
  * A task that has entered a step and found nobody: is the step to be skipped?
  * It is asked only once.
  */
-static void
-try_to_skip(KtRouter *router, KtTask *task, KtTurn *turn)
+static Settled
+try_to_skip(KtRouter *router, KtTask *task)
 {
 	KtConfig   *config = router->pool->config;
-	TimestampTz now = router->pool->now;
 	const KtTarget *target = kt_task_target(config, task);
+	Answer		answer = target == NULL || target->skip_if == NULL ? NO :
+		is_to_be_skipped(router, task, target->skip_if);
 
-	if (target != NULL && target->skip_if != NULL && skip_if_is_true(router, task, target->skip_if))
+	if (answer == UNKNOWN)
+		return ASK_AGAIN;
+	if (answer == YES)
+		return kt_task_skip_step(config, task, router->pool->now) == KT_DUE_MOVED ? MOVED : CANCELED;
+	task->step_tried = true;
+	kt_task_store_unseen(task);
+	return AS_IT_WAS;
+}
+
+static Settled
+settle_task(KtRouter *router, const KtSid *sid)
+{
+	KtTask	   *task;
+	Settled		settled = AS_IT_WAS;
+
+	if (!kt_task_try_lock(sid, &task))
+		return BUSY;
+	if (task == NULL || task->status != KT_TASK_PENDING || !task->waiting)
+		return AS_IT_WAS;
+	if (put_in_order(router, task))
+		settled = REORDERED;
+	if (!task->step_tried)
 	{
-		if (kt_task_skip_step(config, task, now) == KT_DUE_MOVED)
-			turn->moved++;
-		else
-			turn->canceled++;
+		Settled		skipped = try_to_skip(router, task);
+
+		settled = skipped == AS_IT_WAS ? settled : skipped;
 	}
-	else
-	{
-		task->step_tried = true;
-		kt_task_store_unseen(task);
-	}
+	return settled;
 }
 
 static void
-settle_task(KtRouter *router, const KtSid *sid, KtTurn *turn)
+settle_part(void *context, int from, int n)
 {
-	KtTask	   *task;
+	Settling   *settling = context;
+	MemoryContext each = AllocSetContextCreate(CurrentMemoryContext, "kin_tr settling", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(each);
 
-	if (!kt_task_try_lock(sid, &task))
+	for (int i = from; i < from + n; i++)
 	{
-		kt_router_retry(router, sid, false);
-		return;
+		CHECK_FOR_INTERRUPTS();
+		settling->settled[i] = settle_task(settling->router, &settling->tasks[i]);
+		MemoryContextReset(each);
 	}
-	if (task == NULL || task->status != KT_TASK_PENDING || !task->waiting)
-		return;
-	put_in_order(router, task);
-	if (!task->step_tried)
-		try_to_skip(router, task, turn);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(each);
 }
 
-/* True where there were any. */
-static bool
-settle_tasks(KtRouter *router, const KtTransactions *transactions, KtTurn *turn)
+static void
+note_failure(void *context, int item, const ErrorData *error)
 {
-	MemoryContext old = CurrentMemoryContext;
-	KtVector	unsettled = router->unsettled;
+	Settling   *settling = context;
 
-	if (unsettled.length == 0)
-		return false;
-	memset(&router->unsettled, 0, sizeof(KtVector));
-	for (int from = 0; from < unsettled.length; from += 64)
+	settling->settled[item] = kt_error_is_busy(error) ? BUSY : FAILED;
+	if (settling->settled[item] == FAILED)
+		kt_quarantine_note(settling->router->quarantine, &settling->tasks[item], KT_RETRY_LOOK, "settling",
+						   error);
+}
+
+static void
+count_settled(Settling *settling, KtTurn *turn)
+{
+	KtRouter   *router = settling->router;
+
+	for (int i = 0; i < settling->n; i++)
 	{
-		KtSpi		spi;
+		Settled		settled = settling->settled[i];
 
-		CHECK_FOR_INTERRUPTS();
-		transactions->begin();
-		kt_spi_begin(&spi);
-		for (int i = from; i < Min(from + 64, unsettled.length); i++)
-			settle_task(router, unsettled.items[i], turn);
-		kt_events_flush();
-		kt_spi_end(&spi);
-		transactions->commit();
-		MemoryContextSwitchTo(old);
+		turn->moved += settled == MOVED;
+		turn->canceled += settled == CANCELED;
+		turn->busy += settled == BUSY;
+		turn->failures += settled == FAILED;
+		if (settled == BUSY || settled == ASK_AGAIN)
+			kt_retry_busy(router->retries, &settling->tasks[i], KT_RETRY_LOOK);
+		else if (settled == FAILED)
+			kt_pool_remove_task(router->pool, &settling->tasks[i]);
+		else if (settled == REORDERED)
+			kt_looks_add(router->looks, NULL, &settling->tasks[i]);
 	}
-	for (int i = 0; i < unsettled.length; i++)
-		pfree(unsettled.items[i]);
-	pfree(unsettled.items);
-	return true;
+}
+
+/* Some of those in whose workspace everybody who waits has been looked at: then they have found nobody. */
+static int
+take_unsettled(KtRouter *router, KtSid *tasks, int most)
+{
+	int			left = 0;
+	int			n = 0;
+
+	for (int i = 0; i < router->nunsettled; i++)
+	{
+		KtUnsettled *each = &router->unsettled[i];
+
+		if (n < most && !each->space->eager)
+			tasks[n++] = each->task;
+		else
+			router->unsettled[left++] = *each;
+	}
+	router->nunsettled = left;
+	return n;
+}
+
+/*
+ * Tasks that wait in a step whose skip_if has not been asked, or in another order
+ * than their queue's.  True where there were any.
+ */
+static bool
+settle_tasks(KtRouter *router, const KtTransactions *transactions, KtTurn *turn, const KtLimits *limits)
+{
+	MemoryContext old = MemoryContextSwitchTo(router->scratch);
+	Settling   *settling = palloc(sizeof(Settling));
+	KtBatch		batch = {settling, .run = settle_part, .failed = note_failure};
+	int64		until = kt_monotonic() + limits->slice;
+	bool		any = false;
+
+	settling->router = router;
+	for (;;)
+	{
+		int			most = kt_monotonic() > until ? 0 : Min(BATCH_SIZE, kt_turn_left(turn, limits));
+
+		settling->n = batch.n = take_unsettled(router, settling->tasks, most);
+		if (batch.n == 0)
+			break;
+		kt_batch_run(transactions, &batch);
+		count_settled(settling, turn);
+		any = true;
+	}
+	turn->more = turn->more || router->nunsettled > 0;
+	MemoryContextSwitchTo(old);
+	return any;
 }
 
 /* Reads what happened; how many events. */
@@ -287,16 +363,17 @@ look(KtRouter *router, const KtTransactions *transactions)
 	transactions->begin();
 	kt_spi_begin(&spi);
 	MemoryContextSwitchTo(router->scratch);
-	if (router->pool == NULL)
+	if (router->pool == NULL || kt_quarantine_is_stale())
 		kt_router_load(router);
 	else
-		events = kt_router_catch_up(router, !transactions->retries);
+		events = kt_router_catch_up(router, !transactions->own);
 	router->pool->now = kt_now();
 	minute = router->pool->now / USECS_PER_MINUTE;
 	if (minute != router->minute)
 		kt_pool_new_minute(router->pool);
 	router->minute = minute;
-	if (router->nretries > 0)
+	kt_pool_end_holds(router->pool);
+	if (kt_retries_are_due(router->retries, KT_RETRY_LOOK))
 		look_at_retries(router);
 	kt_spi_end(&spi);
 	transactions->commit();
@@ -304,39 +381,50 @@ look(KtRouter *router, const KtTransactions *transactions)
 	return events;
 }
 
+/*
+ * What is left over is left to the next turn, so that who has much to do holds up
+ * the others for no longer than a slice of each kind of work.
+ */
 void
-kt_router_turn(KtRouter *router, const KtTransactions *transactions, KtTurn *turn, int max_actions)
+kt_router_turn(KtRouter *router, const KtTransactions *transactions, KtTurn *turn, const KtLimits *limits)
 {
+	int64		until = kt_monotonic() + limits->slice;
+
 	memset(turn, 0, sizeof(KtTurn));
 	MemoryContextReset(router->scratch);
 	turn->events = look(router, transactions);
 	if (kt_timers_are_due(router))
-		kt_timers_fire(router, transactions, turn, max_actions);
+		kt_timers_fire(router, transactions, turn, limits);
 	if (turn->fired > 0)
 		(void) look(router, transactions);
 	for (;;)
 	{
-		/* An assignment may touch again: a step may want workers that are busy. */
-		while (router->pool->touched.length > 0 && !turn->more)
-			kt_assign(router, transactions, turn, max_actions - turn->timed_out - turn->moved - turn->canceled);
-		if (turn->more || !settle_tasks(router, transactions, turn))
+		kt_assign(router, transactions, turn, limits);
+		if (!settle_tasks(router, transactions, turn, limits) || kt_monotonic() > until)
 			break;
 		(void) look(router, transactions);
 	}
+	turn->more = turn->more || kt_looks_are_left(router->looks);
+	kt_quarantine_write(router->quarantine, transactions);
 	kt_pool_collect(router->pool);
+}
+
+int64
+kt_router_wait(KtRouter *router)
+{
+	int64		wait = Max(router->next_timer - GetCurrentTimestamp(), 0);
+	int64		held = kt_pool_next_hold(router->pool);
+
+	if (held != PG_INT64_MAX)
+		wait = Min(wait, Max(held - kt_monotonic(), 0));
+	return Min(wait, kt_retries_wait(router->retries));
 }
 
 /* ------------------------------------------------------------------- tick */
 
-static void
-nothing(void)
-{
-}
-
-static const KtTransactions callers_transaction = {nothing, nothing, false};
-
 /* This backend's; dropped by any abort, since it may know what never was. */
 static KtRouter *ticker = NULL;
+static bool ticking = false;
 
 static void
 forget_at_abort(XactEvent event, void *arg)
@@ -349,7 +437,8 @@ forget_at_abort(XactEvent event, void *arg)
 static void
 forget_at_subabort(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
 {
-	if (event == SUBXACT_EVENT_ABORT_SUB && ticker != NULL)
+	/* While a turn goes on, those are a trigger's, or a batch's that failed, of which it knows. */
+	if (event == SUBXACT_EVENT_ABORT_SUB && ticker != NULL && !ticking)
 		kt_router_forget(ticker);
 }
 
@@ -416,6 +505,7 @@ kin_tr_tick(PG_FUNCTION_ARGS)
 	KtRouter   *router = own_router();
 	TimestampTz next;
 	KtTurn		turn;
+	KtLimits	limits = {.slice = PG_INT64_MAX / 2};
 	KtSpi		spi;
 	int			max_actions = PG_ARGISNULL(0) ? 1000 : PG_GETARG_INT32(0);
 
@@ -431,7 +521,17 @@ kin_tr_tick(PG_FUNCTION_ARGS)
 	lock_or_refuse();
 	forget_other_schema(router);
 	restrict_to_callers_workspaces(router);
-	kt_router_turn(router, &callers_transaction, &turn, max_actions);
+	limits.actions = max_actions;
+	ticking = true;
+	PG_TRY();
+	{
+		kt_router_turn(router, &kt_callers_transaction, &turn, &limits);
+	}
+	PG_FINALLY();
+	{
+		ticking = false;
+	}
+	PG_END_TRY();
 	kt_spi_begin(&spi);
 	next = kt_timers_next(router);
 	kt_spi_end(&spi);

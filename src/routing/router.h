@@ -11,17 +11,11 @@
 #include "postgres.h"
 
 #include "events/cursor.h"
+#include "routing/batch.h"
+#include "routing/looks.h"
 #include "routing/pool.h"
-
-/* A task found locked, or a timer whose task was: looked at again later. */
-typedef struct KtRetry
-{
-	KtSid		sid;			/* WT: a task, WR: a reservation */
-	bool		timer;			/* it was due */
-	int			tries;
-	bool		looked_at;		/* since the last failure; kept a while for its tries */
-	TimestampTz at;				/* by the real clock */
-} KtRetry;
+#include "routing/quarantine.h"
+#include "routing/retry.h"
 
 /* Up to where timers have been fired, in the order of their index. */
 typedef struct KtMark
@@ -29,6 +23,22 @@ typedef struct KtMark
 	TimestampTz at;
 	KtSid		sid;
 } KtMark;
+
+/* A task whose step's skip_if has not been asked, or that has the keys of another order than its queue's. */
+typedef struct KtUnsettled
+{
+	KtSid		task;
+	KtSpace    *space;
+} KtUnsettled;
+
+/* A task whose assignment has failed once: with which worker, and how. */
+typedef struct KtSuspect
+{
+	KtSid		task;			/* hash key */
+	KtSid		worker;
+	int			sqlerrcode;
+	char		message[200];
+} KtSuspect;
 
 typedef struct KtRouter
 {
@@ -44,11 +54,13 @@ typedef struct KtRouter
 	KtMark		tasks_mark;
 	KtMark		reservations_mark;
 	TimestampTz next_timer;		/* none is due before */
-	int			nretries;
-	int			retries_capacity;
-	KtRetry    *retries;
-	KtVector	unsettled;		/* KtSid of tasks whose skip_if has not been looked at, or that
-								 * have the keys of another order than their queue's */
+	KtRetries  *retries;
+	KtQuarantine *quarantine;
+	HTAB	   *suspects;
+	KtLooks    *looks;			/* tasks to be read again */
+	int			nunsettled;
+	int			unsettled_capacity;
+	KtUnsettled *unsettled;		/* in the pool's context */
 	int64		minute;			/* of kin_tr's clock, when timed steps were looked at */
 } KtRouter;
 
@@ -60,17 +72,18 @@ typedef struct KtTurn
 	int			moved;
 	int			canceled;
 	int			fired;			/* timers of any kind that did something */
+	int			failures;		/* rows that failed by themselves */
+	int			busy;			/* rows that somebody held */
 	int			events;			/* read at its beginning */
 	bool		more;			/* something is left to do now */
 } KtTurn;
 
-/* How work is put into transactions: tick() has all of it in its caller's. */
-typedef struct KtTransactions
+/* How much a turn may do.  What is left over is for the next one, in turn.more. */
+typedef struct KtLimits
 {
-	void		(*begin) (void);
-	void		(*commit) (void);
-	bool		retries;		/* an error ends the batch, not the caller */
-} KtTransactions;
+	int			actions;		/* assigned, timed_out, moved and canceled together */
+	int64		slice;			/* microseconds for each kind of work */
+} KtLimits;
 
 extern KtRouter *kt_router_create(MemoryContext parent);
 
@@ -87,6 +100,9 @@ extern int	kt_router_catch_up(KtRouter *router, bool with_own);
 extern void kt_router_look_at_tasks(KtRouter *router, const KtSid *tasks, int n);
 extern void kt_router_look_at_workers(KtRouter *router, const KtSid *workers, int n);
 
+/* A group with so many locked tasks at its head is looked through for one that is not. */
+#define KT_MANY_BUSY 8
+
 /* Fills a group's heads from the table, if it has none and there may be some. */
 extern void kt_router_refill(KtRouter *router, KtGroup *group);
 
@@ -97,24 +113,20 @@ typedef struct KtProposal
 	KtGroup    *group;
 	int			nworkers;
 	KtPoolWorker **workers;
+	KtIdleSince *idle_since;	/* of each, before the match counted it as reserved */
 } KtProposal;
 
-extern void kt_match_begin(KtRouter *router);
 extern bool kt_match_next(KtRouter *router, KtProposal *proposal);
-extern void kt_match_end(KtRouter *router);
 
 /* assign.c: carries proposals out, in batches. */
 extern void kt_assign(KtRouter *router, const KtTransactions *transactions, KtTurn *turn,
-					  int max_actions);
+					  const KtLimits *limits);
 
 /* timers.c: fires what is due. */
 extern void kt_timers_fire(KtRouter *router, const KtTransactions *transactions, KtTurn *turn,
-						   int max_actions);
+						   const KtLimits *limits);
 extern TimestampTz kt_timers_next(KtRouter *router);	/* KT_NEVER: none */
 extern bool kt_timers_are_due(const KtRouter *router);
-
-extern void kt_router_retry(KtRouter *router, const KtSid *sid, bool timer);
-extern void kt_router_forget_retry(KtRouter *router, const KtSid *sid, bool timer);
 
 /*
  * sweep.c: looks whether an edge was missed, after a turn that left nothing to
@@ -124,6 +136,12 @@ extern void kt_router_sweep(KtRouter *router, const KtTransactions *transactions
 
 /* router.c: all of a turn. */
 extern void kt_router_turn(KtRouter *router, const KtTransactions *transactions, KtTurn *turn,
-						   int max_actions);
+						   const KtLimits *limits);
+
+/* How many more actions, or none where it has failed or been in vain too often. */
+extern int	kt_turn_left(const KtTurn *turn, const KtLimits *limits);
+
+/* In how many microseconds there is something to do by itself. */
+extern int64 kt_router_wait(KtRouter *router);
 
 #endif							/* KIN_TR_ROUTING_ROUTER_H */

@@ -42,7 +42,6 @@ find_pairs(MemoryContext context, Pair *pairs, int most)
 	kt_spi_begin(&spi);
 	old = MemoryContextSwitchTo(fresh->scratch);
 	kt_router_load(fresh);
-	kt_match_begin(fresh);
 	while (n < most && kt_match_next(fresh, &proposal))
 	{
 		pairs[n].task = proposal.head.sid;
@@ -51,7 +50,6 @@ find_pairs(MemoryContext context, Pair *pairs, int most)
 		pairs[n].channel = proposal.group->channel;
 		n++;
 	}
-	kt_match_end(fresh);
 	MemoryContextSwitchTo(old);
 	kt_spi_end(&spi);
 	MemoryContextDelete(fresh->context);
@@ -61,11 +59,10 @@ find_pairs(MemoryContext context, Pair *pairs, int most)
 static bool
 is_being_retried(const KtRouter *router, const Pair *pair)
 {
-	for (int i = 0; i < router->nretries; i++)
-		if (kt_sid_equal(&router->retries[i].sid, &pair->task) ||
-			kt_sid_equal(&router->retries[i].sid, &pair->worker))
-			return true;
-	return false;
+	KtGroup    *group = kt_pool_group(router->pool, &pair->group);
+
+	return kt_retry_is_known(router->retries, &pair->task) || kt_retry_is_known(router->retries, &pair->worker) ||
+		(group != NULL && (group->held || group->skipped));
 }
 
 /* Does the pair still stand, though the router has had a turn since? */
@@ -99,6 +96,7 @@ kt_router_sweep(KtRouter *router, const KtTransactions *transactions)
 {
 	MemoryContext old = CurrentMemoryContext;
 	Pair		pairs[MAX_FOUND];
+	KtLimits	limits = {PG_INT32_MAX, PG_INT64_MAX / 2};
 	KtTurn		turn;
 	KtSpi		spi;
 	int			missed = 0;
@@ -109,7 +107,7 @@ kt_router_sweep(KtRouter *router, const KtTransactions *transactions)
 	transactions->commit();
 	MemoryContextSwitchTo(old);
 	if (n > 0)
-		kt_router_turn(router, transactions, &turn, PG_INT32_MAX);
+		kt_router_turn(router, transactions, &turn, &limits);
 	transactions->begin();
 	kt_spi_begin(&spi);
 	for (int i = 0; i < n; i++)

@@ -391,6 +391,25 @@ kt_task_event(KtConfig *config, const KtTask *task, const char *type, TimestampT
 	kt_event_add(&event);
 }
 
+/* What keep_clocks below is about to write; false where somebody has one of them locked. */
+static bool
+try_lock_clocks(const KtSid *task)
+{
+	static KtPlan plan = {
+		"SELECT (SELECT count(*) FROM (SELECT FROM kin_tr.worker_channels c"
+		"         WHERE (c.worker_sid, c.task_channel_sid) IN"
+		"               (SELECT r.worker_sid, r.task_channel_sid FROM kin_tr.reservations r WHERE r.task_sid = $1)"
+		"         FOR NO KEY UPDATE SKIP LOCKED) locked)"
+		"     = (SELECT count(*) FROM kin_tr.worker_channels c"
+		"         WHERE (c.worker_sid, c.task_channel_sid) IN"
+		"               (SELECT r.worker_sid, r.task_channel_sid FROM kin_tr.reservations r WHERE r.task_sid = $1))", "s"
+	};
+	Datum		values[] = {SidPGetDatum(task)};
+
+	(void) kt_spi(&plan, values, NULL);
+	return kt_column_bool(0, 1);
+}
+
 void
 kt_task_delete(KtTask *task, TimestampTz now)
 {
@@ -519,6 +538,28 @@ kt_task_skip_step(KtConfig *config, KtTask *task, TimestampTz now)
 	return KT_DUE_MOVED;
 }
 
+/*
+ * Where a task stands that comes back: in a workflow that was updated meanwhile
+ * with re_evaluate_tasks at its new version's first step; else where it was,
+ * unless that step's time is over.  skip_if is asked again.  False where the
+ * workflow ends here; then it has been canceled.
+ */
+static bool
+place_on_return(KtConfig *config, KtTask *task, TimestampTz now)
+{
+	if (task->filter == KT_DIRECT)
+		return true;
+	if (kt_workflow_is_to_be_evaluated(config, task))
+	{
+		if (kt_place_anew(config, task, now))
+			return true;
+		cancel_at_end(config, task, KT_LEAVE_SKIP, now);
+		return false;
+	}
+	task->step_tried = kt_task_target(config, task)->skip_if == NULL;
+	return leave_steps(config, task, now);
+}
+
 #define TTL_REASON "Task TTL Exceeded"
 #define MAX_ASSIGNMENTS 1000
 
@@ -532,7 +573,7 @@ kt_task_return(KtConfig *config, KtTask *task, TimestampTz now)
 	else
 	{
 		kt_task_transition(task, KT_TASK_PENDING);
-		if (!leave_steps(config, task, now))
+		if (!place_on_return(config, task, now))
 			return;
 		kt_place_in_group(config, task, now);
 		kt_task_store(task, now);
@@ -584,6 +625,8 @@ kt_task_due(KtConfig *config, KtTask *task, TimestampTz now)
 		case KT_TASK_RESERVED:
 			if (task->expires_at <= now)
 			{
+				if (!kt_reservations_try_lock(&task->sid))
+					return KT_DUE_BUSY;
 				kt_task_cancel(config, task, TTL_REASON, now);
 				return KT_DUE_CANCELED;
 			}
@@ -591,6 +634,8 @@ kt_task_due(KtConfig *config, KtTask *task, TimestampTz now)
 		case KT_TASK_ASSIGNED:
 			if (task->expires_at <= now)
 			{
+				if (!kt_reservations_try_lock(&task->sid) || !try_lock_clocks(&task->sid))
+					return KT_DUE_BUSY;
 				kt_task_event(config, task, "task.system-deleted", now);
 				kt_task_delete(task, now);
 				return KT_DUE_DELETED;

@@ -133,6 +133,7 @@ extern void kt_task_wrap_up(KtConfig *config, KtTask *task, TimestampTz now);
 typedef enum KtDue
 {
 	KT_DUE_NOTHING,				/* woken too early: wake_at was moved on */
+	KT_DUE_BUSY,				/* somebody has a row locked that is to be changed */
 	KT_DUE_ENTERED,				/* a callback's time has come */
 	KT_DUE_MOVED,				/* on to the next step */
 	KT_DUE_CANCELED,

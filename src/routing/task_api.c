@@ -30,7 +30,7 @@ PG_FUNCTION_INFO_V1(kin_tr_regroup_task);
 
 #define MAX_TIMEOUT 1209600		/* two weeks */
 
-/* Arguments of create_task(), and of _create_task(), which has one more. */
+/* Arguments of create_task(), and of _create_task(), which has two more. */
 enum
 {
 	ARG_ATTRIBUTES,
@@ -44,7 +44,8 @@ enum
 	ARG_TASK_QUEUE,
 	ARG_IDEMPOTENCY_KEY,
 	ARG_WORKSPACE,
-	ARG_NOT_BEFORE
+	ARG_NOT_BEFORE,
+	ARG_IN_PLACE_OF
 };
 
 static char *
@@ -171,7 +172,7 @@ request_hash(FunctionCallInfo fcinfo, Jsonb *attributes)
 	{
 		uint64		part = PG_ARGISNULL(i);
 
-		if (i == ARG_ATTRIBUTES || i == ARG_IDEMPOTENCY_KEY || i == ARG_WORKSPACE)
+		if (i == ARG_ATTRIBUTES || i == ARG_IDEMPOTENCY_KEY || i == ARG_WORKSPACE || i == ARG_IN_PLACE_OF)
 			continue;
 		if (!PG_ARGISNULL(i))
 		{
@@ -268,6 +269,15 @@ place_directly(KtConfig *config, KtTask *task, TimestampTz now)
 	kt_place_in_group(config, task, now);
 }
 
+/* The task whose place the new one takes; the caller has just canceled it. */
+static KtTask *
+replaced_task(FunctionCallInfo fcinfo)
+{
+	if (PG_NARGS() <= ARG_IN_PLACE_OF || PG_ARGISNULL(ARG_IN_PLACE_OF))
+		return NULL;
+	return kt_task_read(PG_GETARG_SID_P(ARG_IN_PLACE_OF), false);
+}
+
 /* create_task(...) -> sid; the arguments are in the enum above. */
 Datum
 kin_tr_create_task(PG_FUNCTION_ARGS)
@@ -305,8 +315,13 @@ kin_tr_create_task(PG_FUNCTION_ARGS)
 		place_directly(config, &task, now);
 	else
 	{
+		KtTask	   *other = replaced_task(fcinfo);
+
 		memset(&task.task_queue, 0, sizeof(KtSid));
-		(void) kt_place(config, &task, now, false);
+		if (other != NULL && other->filter != KT_DIRECT)
+			kt_place_like(config, &task, other, now);
+		else
+			(void) kt_place(config, &task, now, false);
 	}
 	kt_task_insert(&task);
 	add_created_event(config, &task, now);
@@ -557,12 +572,8 @@ kin_tr_evaluate_task_again(PG_FUNCTION_ARGS)
 	config = kt_config();
 	if (task != NULL && task->status == KT_TASK_PENDING && task->filter != KT_DIRECT)
 	{
-		task->workflow_version = kt_config_workflow_version(config, &task->workflow);
-		task->deadline_base = task->not_before == KT_NEVER ? task->date_created :
-			Max(task->date_created, task->not_before);
-		task->step_deadline = KT_NEVER;
 		kt_task_raise_version(task);
-		if (kt_place(config, task, now, true))
+		if (kt_place_anew(config, task, now))
 			kt_task_store(task, now);
 		else
 		{

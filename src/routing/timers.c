@@ -11,8 +11,10 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "base/monotonic.h"
 #include "base/spi.h"
 #include "routing/placement.h"
 #include "routing/reservation.h"
@@ -20,203 +22,272 @@
 
 #define BATCH_SIZE 64
 
-static int
-find_due(KtPlan *plan, const KtMark *mark, TimestampTz now, int limit, KtMark *due)
+/* A kind of timer: what is due of it, behind a mark, in the order of its index. */
+typedef struct Kind
 {
+	KtPlan		due;
+	KtPlan		next;
+} Kind;
+
+static Kind tasks = {
+	{"SELECT sid, wake_at FROM kin_tr.tasks"
+	" WHERE (wake_at, sid) > ($1, $4) AND wake_at <= $2 ORDER BY wake_at, sid LIMIT $3", "zzis"},
+	/* That it is not null does not follow from the comparison of rows, and the index needs it. */
+	{"SELECT wake_at FROM kin_tr.tasks WHERE wake_at IS NOT NULL AND (wake_at, sid) > ($1, $2)"
+	" ORDER BY wake_at, sid LIMIT 1", "zs"}
+};
+
+static Kind reservations = {
+	{"SELECT sid, times_out_at FROM kin_tr.reservations"
+	" WHERE (times_out_at, sid) > ($1, $4) AND times_out_at <= $2"
+	" ORDER BY times_out_at, sid LIMIT $3", "zzis"},
+	{"SELECT times_out_at FROM kin_tr.reservations WHERE times_out_at IS NOT NULL"
+	" AND (times_out_at, sid) > ($1, $2) ORDER BY times_out_at, sid LIMIT 1", "zs"}
+};
+
+/* What became of a timer. */
+typedef enum Fired
+{
+	NOTHING,
+	TIMED_OUT,					/* a reservation */
+	MOVED,						/* a task */
+	CANCELED,
+	OTHER,						/* a task, that only the pool must be told of */
+	BUSY,
+	FAILED
+} Fired;
+
+typedef struct Timers
+{
+	KtRouter   *router;
+	Kind	   *kind;			/* NULL: retries */
+	KtMark	   *mark;
+	int			most;
+	int			n;
+	KtMark		due[BATCH_SIZE];
+	Fired		fired[BATCH_SIZE];
+} Timers;
+
+static int
+collect(void *context)
+{
+	Timers	   *timers = context;
 	Datum		values[] = {
-		TimestampTzGetDatum(mark->at), TimestampTzGetDatum(now), Int32GetDatum(limit),
-		SidPGetDatum(&mark->sid)
+		TimestampTzGetDatum(timers->mark->at), TimestampTzGetDatum(timers->router->pool->now),
+		Int32GetDatum(timers->most), SidPGetDatum(&timers->mark->sid)
 	};
-	uint64		n = kt_spi(plan, values, NULL);
+	uint64		n = kt_spi_latest(&timers->kind->due, values, NULL);
 
 	for (uint64 i = 0; i < n; i++)
 	{
-		due[i].sid = kt_column_sid(i, 1);
-		due[i].at = kt_column_int64(i, 2);
+		timers->due[i].sid = kt_column_sid(i, 1);
+		timers->due[i].at = kt_column_int64(i, 2);
 	}
-	return (int) n;
+	timers->n = (int) n;
+	return timers->n;
 }
 
-/* False where somebody holds the task. */
-static bool
-fire_task(KtRouter *router, const KtSid *sid, KtTurn *turn)
+static Fired
+fire_task(KtRouter *router, const KtSid *sid)
 {
 	KtTask	   *task;
-	KtDue		done;
 
 	if (!kt_task_try_lock(sid, &task))
-		return false;
+		return BUSY;
 	if (task == NULL || task->wake_at > router->pool->now ||
 		!kt_pool_may_use(router->pool, &task->workspace))
-		return true;
-	done = kt_task_due(router->pool->config, task, router->pool->now);
-	turn->fired += done != KT_DUE_NOTHING;
-	switch (done)
+		return NOTHING;
+	switch (kt_task_due(router->pool->config, task, router->pool->now))
 	{
 		case KT_DUE_MOVED:
-			turn->moved++;
-			break;
+			return MOVED;
 		case KT_DUE_CANCELED:
-			turn->canceled++;
-			break;
+			return CANCELED;
+		case KT_DUE_BUSY:
+			return BUSY;
+		case KT_DUE_NOTHING:
+			return NOTHING;
 		default:
-			break;
+			return OTHER;
 	}
-	return true;
 }
 
-static bool
-fire_reservation(KtRouter *router, const KtSid *sid, KtTurn *turn)
+static Fired
+fire_reservation(KtRouter *router, const KtSid *sid)
 {
-	KtReservation *reservation = kt_reservation_read(sid, false);
+	KtReservation *reservation = kt_reservation_read(sid, KT_ROW_READ);
 	bool		fired = false;
 
 	if (reservation == NULL || !kt_pool_may_use(router->pool, &reservation->workspace))
-		return true;
+		return NOTHING;
 	if (!kt_reservation_time_out(router->pool->config, sid, router->pool->now, &fired))
-		return false;
-	turn->timed_out += fired;
-	turn->fired += fired;
-	return true;
+		return BUSY;
+	return fired ? TIMED_OUT : NOTHING;
+}
+
+/* What a task takes of memory, which its attributes can make much, is given back after it. */
+static void
+fire(void *context, int from, int n)
+{
+	Timers	   *timers = context;
+	MemoryContext each = AllocSetContextCreate(CurrentMemoryContext, "kin_tr timer", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(each);
+
+	for (int i = from; i < from + n; i++)
+	{
+		const KtSid *sid = &timers->due[i].sid;
+
+		CHECK_FOR_INTERRUPTS();
+		/* One in quarantine that the mark comes by is left to its time. */
+		if (timers->kind != NULL && kt_retry_is_kept(timers->router->retries, sid))
+			timers->fired[i] = NOTHING;
+		else
+			timers->fired[i] = kt_sid_is(sid, KT_TASK) ? fire_task(timers->router, sid) :
+				fire_reservation(timers->router, sid);
+		MemoryContextReset(each);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(each);
 }
 
 static void
-fire(KtRouter *router, const KtSid *sid, KtTurn *turn)
+note_failure(void *context, int item, const ErrorData *error)
 {
-	bool		done = kt_sid_is(sid, KT_TASK) ? fire_task(router, sid, turn) :
-		fire_reservation(router, sid, turn);
+	Timers	   *timers = context;
 
-	if (!done)
-		kt_router_retry(router, sid, true);
+	timers->fired[item] = kt_error_is_busy(error) ? BUSY : FAILED;
+	if (timers->fired[item] == FAILED)
+		kt_quarantine_note(timers->router->quarantine, &timers->due[item].sid, KT_RETRY_TIMER, "timer", error);
+}
+
+static void
+count(const Timers *timers, KtTurn *turn)
+{
+	for (int i = 0; i < timers->n; i++)
+	{
+		Fired		fired = timers->fired[i];
+
+		turn->timed_out += fired == TIMED_OUT;
+		turn->moved += fired == MOVED;
+		turn->canceled += fired == CANCELED;
+		turn->fired += fired == TIMED_OUT || fired == MOVED || fired == CANCELED || fired == OTHER;
+		turn->busy += fired == BUSY;
+		turn->failures += fired == FAILED;
+		if (fired == BUSY)
+			kt_retry_busy(timers->router->retries, &timers->due[i].sid, KT_RETRY_TIMER);
+	}
 }
 
 /* Fires one batch of a kind; true where there may be more. */
 static bool
-fire_batch(KtRouter *router, KtPlan *plan, KtMark *mark, KtTurn *turn, int limit)
+fire_batch(KtRouter *router, const KtTransactions *transactions, Kind *kind, KtMark *mark, KtTurn *turn,
+		   int most)
 {
-	KtMark		due[BATCH_SIZE];
-	TimestampTz now = router->pool->now;
-	int			n = find_due(plan, mark, now, Min(limit, BATCH_SIZE), due);
+	Timers	   *timers = palloc(sizeof(Timers));
+	KtBatch		batch = {timers, .collect = collect, .run = fire, .failed = note_failure};
 
-	for (int i = 0; i < n; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		fire(router, &due[i].sid, turn);
-	}
-	kt_events_flush();
-	if (n < Min(limit, BATCH_SIZE))
+	timers->router = router;
+	timers->kind = kind;
+	timers->mark = mark;
+	timers->most = Min(most, BATCH_SIZE);
+	timers->n = 0;
+	kt_batch_run(transactions, &batch);
+	count(timers, turn);
+	if (timers->n < timers->most)
 	{
 		/* All up to now, whatever their sids. */
-		mark->at = now;
+		mark->at = router->pool->now;
 		memset(&mark->sid, 0xff, sizeof(KtSid));
 		return false;
 	}
-	*mark = due[n - 1];
+	*mark = timers->due[timers->n - 1];
 	return true;
 }
 
+/* Those that were due, and whose task or worker somebody held. */
 static void
-fire_retries(KtRouter *router, KtTurn *turn)
+fire_retries(KtRouter *router, const KtTransactions *transactions, KtTurn *turn, int most)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	int			n = router->nretries;
-	KtSid	   *due = MemoryContextAlloc(router->scratch, sizeof(KtSid) * Max(n, 1));
-	int			ndue = 0;
+	Timers	   *timers = palloc(sizeof(Timers));
+	KtBatch		batch = {timers, .run = fire, .failed = note_failure};
+	KtSid	   *due = kt_retries_due(router->retries, KT_RETRY_TIMER, Min(most, BATCH_SIZE), &timers->n);
 
-	for (int i = 0; i < n; i++)
-		if (router->retries[i].timer && router->retries[i].at <= now)
-			due[ndue++] = router->retries[i].sid;
-	for (int i = 0; i < ndue; i++)
-	{
-		bool		done = kt_sid_is(&due[i], KT_TASK) ? fire_task(router, &due[i], turn) :
-			fire_reservation(router, &due[i], turn);
+	timers->router = router;
+	timers->kind = NULL;
+	for (int i = 0; i < timers->n; i++)
+		timers->due[i].sid = due[i];
+	batch.n = timers->n;
+	kt_batch_run(transactions, &batch);
+	count(timers, turn);
+}
 
-		if (done)
-			kt_router_forget_retry(router, &due[i], true);
-		else
-			kt_router_retry(router, &due[i], true);
-	}
-	kt_events_flush();
+/* A timer may be set for earlier without a word, but not for the next hour. */
+static void
+find_next(KtRouter *router, const KtTransactions *transactions)
+{
+	KtSpi		spi;
+	MemoryContext context = CurrentMemoryContext;
+
+	transactions->begin();
+	kt_spi_begin(&spi);
+	router->next_timer = Min(kt_timers_next(router), router->pool->now + USECS_PER_HOUR);
+	kt_spi_end(&spi);
+	transactions->commit();
+	MemoryContextSwitchTo(context);
 }
 
 void
-kt_timers_fire(KtRouter *router, const KtTransactions *transactions, KtTurn *turn, int max_actions)
+kt_timers_fire(KtRouter *router, const KtTransactions *transactions, KtTurn *turn, const KtLimits *limits)
 {
-	static KtPlan tasks = {
-		"SELECT sid, wake_at FROM kin_tr.tasks"
-		" WHERE (wake_at, sid) > ($1, $4) AND wake_at <= $2 ORDER BY wake_at, sid LIMIT $3", "zzis"
-	};
-	static KtPlan reservations = {
-		"SELECT sid, times_out_at FROM kin_tr.reservations"
-		" WHERE (times_out_at, sid) > ($1, $4) AND times_out_at <= $2"
-		" ORDER BY times_out_at, sid LIMIT $3", "zzis"
-	};
-	MemoryContext old = CurrentMemoryContext;
-	bool		more = true;
+	MemoryContext old = MemoryContextSwitchTo(router->scratch);
+	int64		until = kt_monotonic() + limits->slice;
+	bool		more = router->pool->now >= router->next_timer;
 
+	if (kt_turn_left(turn, limits) > 0 && kt_retries_are_due(router->retries, KT_RETRY_TIMER))
+		fire_retries(router, transactions, turn, kt_turn_left(turn, limits));
 	while (more)
 	{
-		int			left = max_actions - turn->timed_out - turn->moved - turn->canceled;
-		KtSpi		spi;
-
-		if (left <= 0)
+		/* A reservation that times out puts its task back before its own timer is due. */
+		more = false;
+		if (kt_turn_left(turn, limits) > 0)
+			more = fire_batch(router, transactions, &reservations, &router->reservations_mark, turn,
+							  kt_turn_left(turn, limits));
+		if (kt_turn_left(turn, limits) > 0)
+			more = fire_batch(router, transactions, &tasks, &router->tasks_mark, turn,
+							  kt_turn_left(turn, limits)) || more;
+		if (kt_turn_left(turn, limits) <= 0 || (more && kt_monotonic() > until))
 		{
 			turn->more = true;
-			return;
+			break;
 		}
-		CHECK_FOR_INTERRUPTS();
-		transactions->begin();
-		kt_spi_begin(&spi);
-		fire_retries(router, turn);
-		/* A reservation that times out puts its task back before its own timer is due. */
-		more = fire_batch(router, &reservations, &router->reservations_mark, turn, left);
-		more = fire_batch(router, &tasks, &router->tasks_mark, turn, left) || more;
-		/* A timer may be set for earlier without a word, but not for the next hour. */
 		if (!more)
-			router->next_timer = Min(kt_timers_next(router), router->pool->now + USECS_PER_HOUR);
-		kt_spi_end(&spi);
-		transactions->commit();
-		MemoryContextSwitchTo(old);
+			find_next(router, transactions);
 	}
+	MemoryContextSwitchTo(old);
 }
 
 bool
 kt_timers_are_due(const KtRouter *router)
 {
-	TimestampTz now = GetCurrentTimestamp();
-
-	for (int i = 0; i < router->nretries; i++)
-		if (router->retries[i].timer && router->retries[i].at <= now)
-			return true;
-	return router->pool->now >= router->next_timer;
+	return router->pool->now >= router->next_timer || kt_retries_are_due(router->retries, KT_RETRY_TIMER);
 }
 
 static TimestampTz
-first_after(KtPlan *plan, const KtMark *mark)
+first_after(Kind *kind, const KtMark *mark)
 {
 	Datum		values[] = {TimestampTzGetDatum(mark->at), SidPGetDatum(&mark->sid)};
 
-	return kt_spi(plan, values, NULL) > 0 ? kt_column_int64(0, 1) : KT_NEVER;
+	return kt_spi_latest(&kind->next, values, NULL) > 0 ? kt_column_int64(0, 1) : KT_NEVER;
 }
 
 TimestampTz
 kt_timers_next(KtRouter *router)
 {
-	/* That it is not null does not follow from the comparison of rows, and the indexes need it. */
-	static KtPlan tasks = {
-		"SELECT wake_at FROM kin_tr.tasks WHERE wake_at IS NOT NULL AND (wake_at, sid) > ($1, $2)"
-		" ORDER BY wake_at, sid LIMIT 1", "zs"
-	};
-	static KtPlan reservations = {
-		"SELECT times_out_at FROM kin_tr.reservations WHERE times_out_at IS NOT NULL"
-		" AND (times_out_at, sid) > ($1, $2) ORDER BY times_out_at, sid LIMIT 1", "zs"
-	};
+	TimestampTz next = Min(first_after(&tasks, &router->tasks_mark),
+						   first_after(&reservations, &router->reservations_mark));
 	HASH_SEQ_STATUS scan;
 	KtSpace    *space;
-	TimestampTz next;
 
-	next = Min(first_after(&tasks, &router->tasks_mark),
-			   first_after(&reservations, &router->reservations_mark));
 	hash_seq_init(&scan, router->pool->spaces);
 	while ((space = hash_seq_search(&scan)) != NULL)
 		if (space->ntimed > 0)

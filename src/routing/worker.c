@@ -9,7 +9,10 @@
 
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/xact.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 #include "base/clock.h"
@@ -69,6 +72,21 @@ bool
 kt_worker_try_share(const KtSid *sid, KtWorkerCard *card)
 {
 	return read_card(sid, KT_ROW_TRY_SHARE, card) == KT_ROW_FOUND;
+}
+
+KtRowResult
+kt_worker_try_lock(const KtSid *sid, const KtSid *activity, KtWorkerCard *card)
+{
+	static KtPlan hold = {
+		"SELECT FROM kin_tr.activities WHERE sid = $1 FOR KEY SHARE SKIP LOCKED", "s"
+	};
+	static KtPlan exists = {"SELECT FROM kin_tr.activities WHERE sid = $1", "s"};
+	KtRowResult result = read_card(sid, KT_ROW_TRY_LOCK, card);
+	Datum		values[] = {SidPGetDatum(activity)};
+
+	if (result != KT_ROW_FOUND || kt_sid_equal(&card->activity, activity) || kt_spi(&hold, values, NULL) > 0)
+		return result;
+	return kt_spi_latest(&exists, values, NULL) > 0 ? KT_ROW_BUSY : KT_ROW_ABSENT;
 }
 
 void
@@ -151,6 +169,40 @@ keep_activity(const KtSid *activity, const char *called)
 }
 
 /*
+ * Locks a worker that has no pending reservation, after it has rejected those that
+ * it had.  Tasks are locked before their worker; but until the worker is locked
+ * the router may make another offer, and then the lock is given up again.
+ */
+static bool
+lock_without_offers(KtConfig *config, const KtSid *worker, TimestampTz now, KtWorkerCard *card)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+
+	for (;;)
+	{
+		bool		found;
+		bool		done;
+
+		CHECK_FOR_INTERRUPTS();
+		kt_reservations_reject_of_worker(config, worker, now);
+		kt_events_flush();
+		BeginInternalSubTransaction(NULL);
+		MemoryContextSwitchTo(context);
+		found = kt_worker_read(worker, true, card);
+		done = !found || !kt_reservations_are_pending(worker);
+		if (done)
+			ReleaseCurrentSubTransaction();
+		else
+			RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		if (done)
+			return found;
+	}
+}
+
+/*
  * update_worker_activity(worker text, activity text, reject_pending_reservations
  * boolean, workspace text, if_version bigint) -> version
  */
@@ -183,10 +235,7 @@ kin_tr_update_worker_activity(PG_FUNCTION_ARGS)
 				 errdetail("Activity \"%s\" is available.",
 						   kt_config_activity(config, &activity)->friendly_name),
 				 errhint("Give an activity that is not, such as the workspace's default.")));
-	/* Reservations and their tasks are locked before the worker. */
-	if (reject)
-		kt_reservations_reject_of_worker(config, &worker, now);
-	if (!kt_worker_read(&worker, true, &card))
+	if (!(reject ? lock_without_offers(config, &worker, now, &card) : kt_worker_read(&worker, true, &card)))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("worker %s does not exist", kt_sid_cstring(&worker))));

@@ -9,6 +9,7 @@
 
 #include "datatype/timestamp.h"
 
+#include "base/row.h"
 #include "base/sid.h"
 #include "events/event.h"
 #include "routing/config.h"
@@ -30,6 +31,12 @@ extern bool kt_worker_read(const KtSid *sid, bool lock, KtWorkerCard *card);
 
 /* The router's look before it reserves: FOR SHARE, and false where it would wait. */
 extern bool kt_worker_try_share(const KtSid *sid, KtWorkerCard *card);
+
+/*
+ * The router's look before it moves a worker to an activity, of which it makes
+ * sure, too: FOR NO KEY UPDATE, and KT_ROW_BUSY where it would wait.
+ */
+extern KtRowResult kt_worker_try_lock(const KtSid *sid, const KtSid *activity, KtWorkerCard *card);
 
 /* Fills in an event what it tells of a worker. */
 extern void kt_worker_data(KtConfig *config, const KtWorkerCard *card, KtData *data);

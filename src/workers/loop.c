@@ -73,6 +73,13 @@ kt_loop_commit(void)
 }
 
 void
+kt_loop_undo(void)
+{
+	AbortCurrentTransaction();
+	MemoryContextSwitchTo(TopMemoryContext);
+}
+
+void
 kt_loop_rest(TimestampTz began, int events)
 {
 	int64		pace = Min(Max(PACE_OF_EVENT * (int64) events, SHORTEST_PACE), LONGEST_PACE);

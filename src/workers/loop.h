@@ -43,5 +43,6 @@ extern void kt_loop_rest(TimestampTz began, int events);
 /* Transactions of a worker. */
 extern void kt_loop_begin(void);
 extern void kt_loop_commit(void);
+extern void kt_loop_undo(void); /* after an error */
 
 #endif							/* KIN_TR_WORKERS_LOOP_H */

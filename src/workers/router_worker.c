@@ -18,33 +18,19 @@
 /* Milliseconds between two looks for finished tasks to move. */
 #define MAINTENANCE_INTERVAL 1000L
 
-/* A turn ends after so much, to look at interrupts and housekeeping. */
-#define ACTIONS_PER_TURN 10000
+/* So much of each kind of work in a turn; then the others get theirs. */
+static const KtLimits limits = {.actions = 10000, .slice = 20 * 1000};
 
 static KtRouter *router = NULL;
 static TimestampTz maintained_at = 0;
 
-static const KtTransactions own_transactions = {kt_loop_begin, kt_loop_commit, true};
+static const KtTransactions own_transactions = {kt_loop_begin, kt_loop_commit, kt_loop_undo, true};
 
 static void
 forget(void)
 {
 	if (router != NULL)
 		kt_router_forget(router);
-}
-
-/* Until the next timer, by the real clock: the router runs on no other. */
-static long
-until_next_timer(void)
-{
-	TimestampTz next = router->next_timer;
-	TimestampTz now = GetCurrentTimestamp();
-
-	for (int i = 0; i < router->nretries; i++)
-		next = Min(next, router->retries[i].at);
-	if (next <= now)
-		return 0;
-	return Min((next - now) / 1000 + 1, MAINTENANCE_INTERVAL);
 }
 
 static void
@@ -92,14 +78,14 @@ turn(void)
 
 	if (router == NULL)
 		router = kt_router_create(TopMemoryContext);
-	kt_router_turn(router, &own_transactions, &done, ACTIONS_PER_TURN);
+	kt_router_turn(router, &own_transactions, &done, &limits);
 	if (done.more)
 		return 0;
 	maintain();
 	sweep();
 	if (done.events > 0)
 		kt_loop_rest(began, done.events);
-	return until_next_timer();
+	return (long) Min(kt_router_wait(router) / 1000 + 1, MAINTENANCE_INTERVAL);
 }
 
 void

@@ -360,7 +360,8 @@ sub create_callback
 		workspace => $ws, channel => $channel->{sid}, workflow => $workflow,
 		attributes => { type => 'callback', skills => [ 'callback', 'customer_service' ] },
 		priority => $replaced ? $replaced->{priority} : 5, not_before => $not_before,
-		virtual_start_time => $replaced ? $replaced->{start} : $not_before);
+		virtual_start_time => $replaced ? $replaced->{start} : $not_before,
+		in_place_of => $replaced && $replaced->{filter} >= 0 ? $replaced : undef);
 	my $may_replace = !$replaced || $replaced->{status} =~ /^(?:pending|reserved)$/;
 	my $expected = $may_replace ? $model->create_task('WT?', %arguments) : 'KT001';
 	my $sid = call_expecting($expected, 'create_callback_task', workspace => $ws, customer_phone => '+15550100',

@@ -151,6 +151,19 @@ sub place
 	return $self->enter($task, $filter, 0);
 }
 
+# Where another stands; what is left of its deadlines counts from its own time on.
+sub place_like
+{
+	my ($self, $task, $other) = @_;
+	my $later = $task->{not_before} - $self->{now};
+
+	@$task{qw(version filter target priority queue)} = @$other{qw(version filter target priority queue)};
+	$task->{deadline_base} = $other->{deadline_base} + $later;
+	$task->{step_deadline} = defined $other->{step_deadline} ? $other->{step_deadline} + $later : undef;
+	$task->{tried} = !$self->target_of($task)->{skip_if};
+	return;
+}
+
 # On to the next step; false where the workflow ends.
 sub place_next
 {
@@ -206,7 +219,14 @@ sub create_task
 		$task->{workflow} = $routes->{sid};
 		$task->{version} = $#{ $routes->{versions} };
 		$task->{priority} = $routes->{default_priority} if !defined $arguments{priority};
-		return 'KT004' if !$self->place($task);
+		if ($arguments{in_place_of})
+		{
+			$self->place_like($task, $arguments{in_place_of});
+		}
+		elsif (!$self->place($task))
+		{
+			return 'KT004';
+		}
 	}
 	$self->{tasks}{$sid} = $task;
 	return '';
@@ -354,6 +374,23 @@ sub end_offer
 		return;
 	}
 	$task->{status} = 'pending';
+	$self->place_on_return($task) if $task->{filter} >= 0;
+	return;
+}
+
+# At its step as before, whose skip_if is asked again; or at the top, where the
+# workflow was updated meanwhile with re_evaluate_tasks.
+sub place_on_return
+{
+	my ($self, $task) = @_;
+	my $workflow = $self->{workflows}{ $task->{workflow} };
+
+	if (($workflow->{evaluated} // 0) > $task->{version})
+	{
+		$self->evaluate_task($task, $workflow);
+		return;
+	}
+	$task->{tried} = !$self->target_of($task)->{skip_if};
 	$self->leave_steps($task);
 	return;
 }
@@ -389,15 +426,22 @@ sub evaluate_again
 {
 	my ($self, $workflow) = @_;
 
-	for my $task (grep { ($_->{workflow} // '') eq $workflow->{sid} && $_->{status} eq 'pending' }
-		values %{ $self->{tasks} })
-	{
-		$task->{version} = $#{ $workflow->{versions} };
-		$task->{deadline_base} = $task->{created};
-		$task->{deadline_base} = $task->{not_before}
-			if defined $task->{not_before} && $task->{not_before} > $task->{created};
-		$self->cancel($task, 'Task canceled on Workflow skipped') if !$self->place($task);
-	}
+	$workflow->{evaluated} = $#{ $workflow->{versions} };
+	$self->evaluate_task($_, $workflow)
+		for grep { ($_->{workflow} // '') eq $workflow->{sid} && $_->{status} eq 'pending' }
+		values %{ $self->{tasks} };
+	return;
+}
+
+sub evaluate_task
+{
+	my ($self, $task, $workflow) = @_;
+
+	$task->{version} = $#{ $workflow->{versions} };
+	$task->{deadline_base} = $task->{created};
+	$task->{deadline_base} = $task->{not_before}
+		if defined $task->{not_before} && $task->{not_before} > $task->{created};
+	$self->cancel($task, 'Task canceled on Workflow skipped') if !$self->place($task);
 	return;
 }
 
@@ -569,7 +613,7 @@ sub compare_tasks
 
 		return $x_lifo == $first ? -1 : 1;
 	}
-	return $y->{start} <=> $x->{start} || $x->{sid} cmp $y->{sid} if $x_lifo;
+	return $y->{start} <=> $x->{start} || $y->{sid} cmp $x->{sid} if $x_lifo;
 	return $y->{priority} <=> $x->{priority} || $x->{start} <=> $y->{start} || $x->{sid} cmp $y->{sid};
 }
 

@@ -1,0 +1,190 @@
+/*
+ * batch.c
+ *		Work on many rows in few transactions, where a bad row stops only itself.
+ *
+ * A transaction for each row would cost more than the work, and a
+ * subtransaction for each is dear for everybody's snapshots once there are more
+ * than 64.  So rows go in batches, and only a batch that fails is cut up: to
+ * find one bad row in 64 takes a dozen transactions.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+
+#include "base/spi.h"
+#include "events/event.h"
+#include "routing/batch.h"
+
+static bool undoing = false;
+
+bool
+kt_batch_is_undoing(void)
+{
+	return undoing;
+}
+
+/* ------------------------------------------- subtransactions of the caller's */
+
+/* As it was when the subtransaction began; there is one at a time. */
+static MemoryContext callers_context;
+static ResourceOwner callers_owner;
+
+static void
+begin_subtransaction(void)
+{
+	callers_context = CurrentMemoryContext;
+	callers_owner = CurrentResourceOwner;
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(callers_context);
+}
+
+static void
+commit_subtransaction(void)
+{
+	ReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(callers_context);
+	CurrentResourceOwner = callers_owner;
+}
+
+static void
+undo_subtransaction(void)
+{
+	undoing = true;
+	RollbackAndReleaseCurrentSubTransaction();
+	undoing = false;
+	MemoryContextSwitchTo(callers_context);
+	CurrentResourceOwner = callers_owner;
+}
+
+const KtTransactions kt_callers_transaction = {
+	begin_subtransaction, commit_subtransaction, undo_subtransaction, false
+};
+
+/* ---------------------------------------------------------------- errors */
+
+bool
+kt_error_is_busy(const ErrorData *error)
+{
+	return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
+		error->sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE ||
+		error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
+}
+
+/* A row is to blame for all that nobody else is: the next one will fare no better with these. */
+static bool
+is_a_rows(const ErrorData *error)
+{
+	return ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_OPERATOR_INTERVENTION &&
+		error->sqlerrcode != ERRCODE_DISK_FULL && !ProcDiePending;
+}
+
+/* The error that has been caught, in a context; it is passed on where no row is to blame. */
+static ErrorData *
+take_error(MemoryContext context)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	if (!is_a_rows(error))
+		PG_RE_THROW();
+	FlushErrorState();
+	return error;
+}
+
+/* ----------------------------------------------------------------- batches */
+
+static ErrorData *
+run_once(const KtTransactions *transactions, KtBatch *batch, int from, int n, bool collect)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ErrorData  *volatile error = NULL;
+	volatile bool collected = !collect;
+
+	PG_TRY();
+	{
+		KtSpi		spi;
+
+		transactions->begin();
+		kt_spi_begin(&spi);
+		MemoryContextSwitchTo(context);
+		if (collect)
+			n = batch->n = batch->collect(batch->context);
+		collected = true;
+		if (n > 0)
+			batch->run(batch->context, from, n);
+		kt_events_flush();
+		kt_spi_end(&spi);
+		transactions->commit();
+	}
+	PG_CATCH();
+	{
+		if (!collected)
+			PG_RE_THROW();
+		error = take_error(context);
+		HOLD_INTERRUPTS();
+		transactions->undo();
+		RESUME_INTERRUPTS();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	return error;
+}
+
+static void
+run_part(const KtTransactions *transactions, KtBatch *batch, int from, int n, bool collect)
+{
+	ErrorData  *error;
+
+	CHECK_FOR_INTERRUPTS();
+	error = run_once(transactions, batch, from, n, collect);
+	if (error == NULL)
+		return;
+	if (collect)
+		n = batch->n;
+	if (n == 1)
+		batch->failed(batch->context, from, error);
+	FreeErrorData(error);
+	if (n > 1)
+	{
+		run_part(transactions, batch, from, n / 2, false);
+		run_part(transactions, batch, from + n / 2, n - n / 2, false);
+	}
+}
+
+void
+kt_batch_run(const KtTransactions *transactions, KtBatch *batch)
+{
+	if (batch->collect != NULL || batch->n > 0)
+		run_part(transactions, batch, 0, batch->n, batch->collect != NULL);
+}
+
+ErrorData *
+kt_try(void (*function) (void *context), void *argument)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		function(argument);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		error = take_error(context);
+		undoing = true;
+		RollbackAndReleaseCurrentSubTransaction();
+		undoing = false;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return error;
+}

@@ -1,0 +1,59 @@
+/*
+ * batch.h
+ *		Work on many rows in few transactions, where a bad row stops only itself.
+ */
+#ifndef KIN_TR_ROUTING_BATCH_H
+#define KIN_TR_ROUTING_BATCH_H
+
+#include "postgres.h"
+
+/*
+ * How work is put into transactions: the router's are its own, tick() makes
+ * subtransactions of its caller's.
+ */
+typedef struct KtTransactions
+{
+	void		(*begin) (void);
+	void		(*commit) (void);
+	void		(*undo) (void); /* after an error: what was begun, and all of it */
+	bool		own;			/* and not the caller's: what is committed is seen by others */
+} KtTransactions;
+
+extern const KtTransactions kt_callers_transaction;
+
+/*
+ * A batch.  run() works on some of its items in a transaction that is open, with
+ * SPI connected; it may be undone and called again, so what it learns it keeps
+ * with the item, and tells nobody before kt_batch_run() returns.  failed() is
+ * told of each item that fails by itself, when all is undone and no transaction
+ * is open.
+ */
+typedef struct KtBatch
+{
+	void	   *context;
+	int			n;
+	int			(*collect) (void *context); /* in the first transaction: how many there are; or NULL */
+	void		(*run) (void *context, int from, int n);
+	void		(*failed) (void *context, int item, const ErrorData *error);
+} KtBatch;
+
+/*
+ * All of it in one transaction; where that fails, each half in one, and so on.
+ * An error that no row is to blame for is passed on: a cancel, a shutdown, a full
+ * disk.  The current memory context must outlive the transactions.
+ */
+extern void kt_batch_run(const KtTransactions *transactions, KtBatch *batch);
+
+/* Somebody else has what is wanted, so that trying again will do. */
+extern bool kt_error_is_busy(const ErrorData *error);
+
+/*
+ * Calls a function that only reads, in a subtransaction of the one that is open:
+ * NULL, or the error that it ended with.
+ */
+extern ErrorData *kt_try(void (*function) (void *context), void *context);
+
+/* Is the subtransaction that is being undone one of those above? */
+extern bool kt_batch_is_undoing(void);
+
+#endif							/* KIN_TR_ROUTING_BATCH_H */

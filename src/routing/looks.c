@@ -1,0 +1,147 @@
+/*
+ * looks.c
+ *		Tasks that the router is to read again, each workspace in its turn.
+ *
+ * Somebody who creates 100,000 tasks in one transaction is not to hold up all
+ * others until they have been read.
+ */
+#include "postgres.h"
+
+#include "lib/ilist.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+
+#include "routing/looks.h"
+
+typedef struct Queue
+{
+	KtSid		workspace;		/* hash key */
+	dlist_node	node;			/* among the queues that have some */
+	int			first;			/* those before it have been taken */
+	int			length;
+	int			capacity;
+	KtSid	   *tasks;
+} Queue;
+
+struct KtLooks
+{
+	MemoryContext context;
+	HTAB	   *queues;
+	HTAB	   *tasks;			/* all that are in a queue */
+	dlist_head	waiting;		/* queues that have some */
+};
+
+static void
+initialize(KtLooks *looks)
+{
+	HASHCTL		queue = {.keysize = sizeof(KtSid), .entrysize = sizeof(Queue), .hcxt = looks->context};
+	HASHCTL		task = {.keysize = sizeof(KtSid), .entrysize = sizeof(KtSid), .hcxt = looks->context};
+
+	looks->queues = hash_create("kin_tr looks by workspace", 16, &queue, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	looks->tasks = hash_create("kin_tr looks", 64, &task, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	dlist_init(&looks->waiting);
+}
+
+KtLooks *
+kt_looks_create(MemoryContext parent)
+{
+	KtLooks    *looks = MemoryContextAllocZero(parent, sizeof(KtLooks));
+
+	looks->context = AllocSetContextCreate(parent, "kin_tr looks", ALLOCSET_DEFAULT_SIZES);
+	initialize(looks);
+	return looks;
+}
+
+void
+kt_looks_clear(KtLooks *looks)
+{
+	MemoryContextReset(looks->context);
+	initialize(looks);
+}
+
+static Queue *
+find_queue(KtLooks *looks, const KtSid *workspace)
+{
+	static const KtSid none = {{0}};
+	bool		found;
+	Queue	   *queue = hash_search(looks->queues, workspace ? workspace : &none, HASH_ENTER, &found);
+
+	if (!found)
+		memset((char *) queue + sizeof(KtSid), 0, sizeof(Queue) - sizeof(KtSid));
+	return queue;
+}
+
+static void
+append(KtLooks *looks, Queue *queue, const KtSid *task)
+{
+	if (queue->length == queue->capacity)
+	{
+		queue->capacity = Max(16, queue->capacity * 2);
+		queue->tasks = queue->tasks == NULL ?
+			MemoryContextAlloc(looks->context, sizeof(KtSid) * queue->capacity) :
+			repalloc_huge(queue->tasks, sizeof(KtSid) * queue->capacity);
+	}
+	queue->tasks[queue->length++] = *task;
+}
+
+void
+kt_looks_add(KtLooks *looks, const KtSid *workspace, const KtSid *task)
+{
+	bool		found;
+	Queue	   *queue;
+
+	if (kt_sid_is_null(task))
+		return;
+	hash_search(looks->tasks, task, HASH_ENTER, &found);
+	if (found)
+		return;
+	queue = find_queue(looks, workspace);
+	if (queue->length == 0)
+		dlist_push_tail(&looks->waiting, &queue->node);
+	append(looks, queue, task);
+}
+
+/* From one queue; where that has no more, its memory is given back. */
+static int
+take_from(KtLooks *looks, Queue *queue, KtSid *tasks, int most)
+{
+	int			n = Min(most, queue->length - queue->first);
+
+	memcpy(tasks, &queue->tasks[queue->first], sizeof(KtSid) * n);
+	for (int i = 0; i < n; i++)
+		hash_search(looks->tasks, &tasks[i], HASH_REMOVE, NULL);
+	queue->first += n;
+	dlist_delete(&queue->node);
+	if (queue->first < queue->length)
+		dlist_push_tail(&looks->waiting, &queue->node);
+	else
+	{
+		pfree(queue->tasks);
+		queue->tasks = NULL;
+		queue->first = queue->length = queue->capacity = 0;
+	}
+	return n;
+}
+
+int
+kt_looks_take(KtLooks *looks, KtSid *tasks, int most)
+{
+	int			nqueues = 0;
+	int			taken = 0;
+	int			share;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &looks->waiting)
+		nqueues++;
+	share = Max(1, most / Max(nqueues, 1));
+	while (taken < most && !dlist_is_empty(&looks->waiting))
+		taken += take_from(looks, dlist_container(Queue, node, dlist_head_node(&looks->waiting)),
+						   &tasks[taken], Min(share, most - taken));
+	return taken;
+}
+
+bool
+kt_looks_are_left(const KtLooks *looks)
+{
+	return !dlist_is_empty(&((KtLooks *) looks)->waiting);
+}

@@ -1,0 +1,262 @@
+/*
+ * quarantine.c
+ *		Objects that fail by themselves: told of, and tried ever more rarely.
+ *
+ * What the router knows of them is in its retries; the table is for people, and
+ * for the next router.  Noting one writes nothing, for it may happen while a
+ * transaction is open that is about to be undone.
+ */
+#include "postgres.h"
+
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "base/spi.h"
+#include "events/event.h"
+#include "routing/config.h"
+#include "routing/quarantine.h"
+
+PG_FUNCTION_INFO_V1(kin_tr_quarantine_changed);
+
+/* Bytes of an error's message that are kept. */
+#define MAX_MESSAGE 1000
+
+typedef struct Fault
+{
+	KtSid		object;
+	const char *step;
+	int			sqlerrcode;
+	char	   *message;
+	int			failures;
+	int64		wait;			/* microseconds until it is tried again */
+} Fault;
+
+struct KtQuarantine
+{
+	MemoryContext context;		/* of what has been noted */
+	KtRetries  *retries;
+	int			nfaults;
+	int			capacity;
+	Fault	   *faults;
+	int			nreleased;
+	int			released_capacity;
+	KtSid	   *released;
+	bool		own;			/* of the transactions that it is written in */
+};
+
+static Oid	quarantine_relation = InvalidOid;
+static bool stale = false;
+
+static void
+quarantine_invalidated(Datum arg, Oid relation)
+{
+	if (relation == quarantine_relation)
+		stale = true;
+}
+
+KtQuarantine *
+kt_quarantine_create(MemoryContext parent, KtRetries *retries)
+{
+	static bool registered = false;
+	KtQuarantine *quarantine = MemoryContextAllocZero(parent, sizeof(KtQuarantine));
+
+	quarantine->context = AllocSetContextCreate(parent, "kin_tr quarantine", ALLOCSET_SMALL_SIZES);
+	quarantine->retries = retries;
+	if (!registered)
+		CacheRegisterRelcacheCallback(quarantine_invalidated, (Datum) 0);
+	registered = true;
+	return quarantine;
+}
+
+bool
+kt_quarantine_is_stale(void)
+{
+	return stale;
+}
+
+/* Room for one more at the end of an array that grows. */
+static void *
+grow(KtQuarantine *quarantine, void *items, int length, int *capacity, Size size)
+{
+	if (length < *capacity)
+		return items;
+	*capacity = Max(16, *capacity * 2);
+	return items == NULL ? MemoryContextAlloc(quarantine->context, size * *capacity) :
+		repalloc_huge(items, size * *capacity);
+}
+
+void
+kt_quarantine_note(KtQuarantine *quarantine, const KtSid *object, KtRetryKind kind, const char *step,
+				   const ErrorData *error)
+{
+	const char *message = error->message ? error->message : "";
+	Fault	   *fault;
+
+	quarantine->faults = grow(quarantine, quarantine->faults, quarantine->nfaults, &quarantine->capacity,
+							  sizeof(Fault));
+	fault = &quarantine->faults[quarantine->nfaults++];
+	fault->object = *object;
+	fault->step = step;
+	fault->sqlerrcode = error->sqlerrcode;
+	fault->message = MemoryContextStrdup(quarantine->context,
+										 pnstrdup(message, pg_mbcliplen(message, strlen(message), MAX_MESSAGE)));
+	fault->failures = kt_retry_failed(quarantine->retries, object, kind, &fault->wait);
+}
+
+void
+kt_quarantine_release(KtQuarantine *quarantine, const KtSid *object)
+{
+	if (!kt_retry_forget(quarantine->retries, object))
+		return;
+	quarantine->released = grow(quarantine, quarantine->released, quarantine->nreleased,
+								&quarantine->released_capacity, sizeof(KtSid));
+	quarantine->released[quarantine->nreleased++] = *object;
+}
+
+/* Once for each object; that it fails again is to be expected. */
+static void
+report(const KtQuarantine *quarantine, const Fault *fault)
+{
+	if (fault->failures > 1)
+		return;
+	ereport(quarantine->own ? LOG : WARNING,
+			(errcode(fault->sqlerrcode),
+			 errmsg("kin_tr: %s %s is in quarantine", kt_kind_name(fault->object.kind),
+					kt_sid_cstring(&fault->object)),
+			 errdetail("Its %s failed: %s", fault->step, fault->message),
+			 errhint("Nothing else waits for it. kin_tr.quarantined shows it; it is tried again when it changes, ever more rarely by itself, or at once after kin_tr.release_quarantine().")));
+}
+
+static void
+write_faults(void *context, int from, int n)
+{
+	static KtPlan plan = {
+		"INSERT INTO kin_tr.quarantine AS q (object, workspace_sid, step, sqlstate, message, since, last_tried,"
+		"                                    tries, next_try)"
+		" SELECT $1, $2, $3, $4, $5, t, t, $6, t + $7 * interval '1 microsecond'"
+		"   FROM pg_catalog.clock_timestamp() t"
+		" ON CONFLICT (object) DO UPDATE SET step = excluded.step, sqlstate = excluded.sqlstate,"
+		"        message = excluded.message, last_tried = excluded.last_tried, tries = excluded.tries,"
+		"        next_try = excluded.next_try", "sstttiI"
+	};
+	KtQuarantine *quarantine = context;
+
+	for (int i = from; i < from + n; i++)
+	{
+		Fault	   *fault = &quarantine->faults[i];
+		KtSid		workspace;
+		Datum		values[7];
+		char		nulls[7] = {' ', ' ', ' ', ' ', ' ', ' ', ' '};
+
+		if (!kt_config_workspace_of(&fault->object, &workspace))
+			nulls[1] = 'n';
+		values[0] = SidPGetDatum(&fault->object);
+		values[1] = SidPGetDatum(&workspace);
+		values[2] = kt_text_datum(fault->step);
+		values[3] = kt_text_datum(unpack_sql_state(fault->sqlerrcode));
+		values[4] = kt_text_datum(fault->message);
+		values[5] = Int32GetDatum(fault->failures);
+		values[6] = Int64GetDatum(fault->wait);
+		kt_spi(&plan, values, nulls);
+	}
+}
+
+/* That one cannot be written down changes nothing in how it is treated. */
+static void
+could_not_write(void *context, int item, const ErrorData *error)
+{
+	KtQuarantine *quarantine = context;
+
+	ereport(LOG,
+			(errcode(error->sqlerrcode),
+			 errmsg("kin_tr: could not write %s to kin_tr.quarantine: %s",
+					kt_sid_cstring(&quarantine->faults[item].object), error->message)));
+}
+
+static void
+delete_released(void *context, int from, int n)
+{
+	static KtPlan plan = {"DELETE FROM kin_tr.quarantine WHERE object = $1", "s"};
+	KtQuarantine *quarantine = context;
+
+	for (int i = from; i < from + n; i++)
+	{
+		Datum		values[] = {SidPGetDatum(&quarantine->released[i])};
+
+		kt_spi(&plan, values, NULL);
+	}
+}
+
+/* Somebody has its row locked, perhaps to delete it: later. */
+static void
+could_not_delete(void *context, int item, const ErrorData *error)
+{
+	KtQuarantine *quarantine = context;
+
+	if (kt_error_is_busy(error))
+		kt_retry_keep(quarantine->retries, &quarantine->released[item], KT_RETRY_LOOK, 1, 0);
+}
+
+void
+kt_quarantine_write(KtQuarantine *quarantine, const KtTransactions *transactions)
+{
+	KtBatch		faults = {quarantine, .run = write_faults, .failed = could_not_write};
+	KtBatch		released = {quarantine, .run = delete_released, .failed = could_not_delete};
+	int			n;
+	KtSid	   *recovered = kt_retries_recovered(quarantine->retries, &n);
+
+	for (int i = 0; i < n; i++)
+	{
+		quarantine->released = grow(quarantine, quarantine->released, quarantine->nreleased,
+									&quarantine->released_capacity, sizeof(KtSid));
+		quarantine->released[quarantine->nreleased++] = recovered[i];
+	}
+	if (quarantine->nreleased == 0 && quarantine->nfaults == 0)
+		return;
+	quarantine->own = transactions->own;
+	/* Deleted first: what has failed again since is written anew. */
+	released.n = quarantine->nreleased;
+	kt_batch_run(transactions, &released);
+	for (int i = 0; i < quarantine->nfaults; i++)
+		report(quarantine, &quarantine->faults[i]);
+	faults.n = quarantine->nfaults;
+	kt_batch_run(transactions, &faults);
+	quarantine->faults = NULL;
+	quarantine->released = NULL;
+	quarantine->nfaults = quarantine->nreleased = 0;
+	quarantine->capacity = quarantine->released_capacity = 0;
+	MemoryContextReset(quarantine->context);
+}
+
+void
+kt_quarantine_load(KtQuarantine *quarantine)
+{
+	static KtPlan plan = {"SELECT object, step, tries, next_try FROM kin_tr.quarantine", ""};
+	TimestampTz now = GetCurrentTimestamp();
+	uint64		n;
+
+	quarantine_relation = kt_relation_oid("quarantine");
+	/* What changes while it is read makes it stale again. */
+	stale = false;
+	kt_retries_clear(quarantine->retries, true);
+	n = kt_spi_latest(&plan, NULL, NULL);
+	for (uint64 i = 0; i < n; i++)
+	{
+		KtSid		object = kt_column_sid(i, 1);
+		bool		timer = strcmp(kt_column_cstring(i, 2), "timer") == 0;
+
+		kt_retry_keep(quarantine->retries, &object, timer ? KT_RETRY_TIMER : KT_RETRY_LOOK,
+					  kt_column_int32(i, 3), kt_column_int64(i, 4) - now);
+	}
+}
+
+/* _quarantine_changed(): tells routers that some have been released. */
+Datum
+kin_tr_quarantine_changed(PG_FUNCTION_ARGS)
+{
+	CacheInvalidateRelcacheByRelid(kt_relation_oid("quarantine"));
+	PG_RETURN_VOID();
+}

@@ -59,9 +59,16 @@ undo_subtransaction(void)
 	CurrentResourceOwner = callers_owner;
 }
 
-const KtTransactions kt_callers_transaction = {
+const KtTransactions kt_subtransactions = {
 	begin_subtransaction, commit_subtransaction, undo_subtransaction, false
 };
+
+static void
+nothing(void)
+{
+}
+
+const KtTransactions kt_callers_transaction = {nothing, nothing, NULL, false};
 
 /* ---------------------------------------------------------------- errors */
 
@@ -122,7 +129,7 @@ run_once(const KtTransactions *transactions, KtBatch *batch, int from, int n, bo
 	}
 	PG_CATCH();
 	{
-		if (!collected)
+		if (!collected || transactions->undo == NULL)
 			PG_RE_THROW();
 		error = take_error(context);
 		HOLD_INTERRUPTS();

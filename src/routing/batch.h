@@ -8,17 +8,22 @@
 #include "postgres.h"
 
 /*
- * How work is put into transactions: the router's are its own, tick() makes
- * subtransactions of its caller's.
+ * How work is put into transactions: the router's are its own, tick() has all of it
+ * in its caller's.
  */
 typedef struct KtTransactions
 {
 	void		(*begin) (void);
 	void		(*commit) (void);
-	void		(*undo) (void); /* after an error: what was begun, and all of it */
+	void		(*undo) (void); /* after an error, all since begin(); NULL: errors are passed on */
 	bool		own;			/* and not the caller's: what is committed is seen by others */
 } KtTransactions;
 
+/*
+ * tick()'s.  A subtransaction for each batch costs, for each row that two of
+ * them touch, a multixact; so there are some only while something may fail.
+ */
+extern const KtTransactions kt_subtransactions;
 extern const KtTransactions kt_callers_transaction;
 
 /*

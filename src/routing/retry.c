@@ -216,6 +216,12 @@ kt_retry_is_kept(KtRetries *retries, const KtSid *sid)
 }
 
 bool
+kt_retries_keep_any(const KtRetries *retries)
+{
+	return retries->nkept > 0;
+}
+
+bool
 kt_retry_is_known(KtRetries *retries, const KtSid *sid)
 {
 	return find(retries, sid, KT_RETRY_LOOK) != NULL || find(retries, sid, KT_RETRY_TIMER) != NULL;

@@ -45,6 +45,7 @@ extern bool kt_retry_forget(KtRetries *retries, const KtSid *sid);
 
 /* Is it in quarantine, and not to be tried now? */
 extern bool kt_retry_is_kept(KtRetries *retries, const KtSid *sid);
+extern bool kt_retries_keep_any(const KtRetries *retries);
 extern bool kt_retry_is_known(KtRetries *retries, const KtSid *sid);
 
 /*

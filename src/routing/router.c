@@ -426,6 +426,9 @@ kt_router_wait(KtRouter *router)
 static KtRouter *ticker = NULL;
 static bool ticking = false;
 
+/* Something may fail: nothing is known of how the last one went, or it did fail. */
+static bool cautious = true;
+
 static void
 forget_at_abort(XactEvent event, void *arg)
 {
@@ -495,6 +498,25 @@ forget_other_schema(KtRouter *router)
 	schema = kt_schema_oid();
 }
 
+static void
+turn_of_tick(KtRouter *router, KtTurn *turn, const KtLimits *limits)
+{
+	const KtTransactions *transactions = cautious || kt_retries_keep_any(router->retries) ?
+		&kt_subtransactions : &kt_callers_transaction;
+
+	cautious = ticking = true;
+	PG_TRY();
+	{
+		kt_router_turn(router, transactions, turn, limits);
+		cautious = false;
+	}
+	PG_FINALLY();
+	{
+		ticking = false;
+	}
+	PG_END_TRY();
+}
+
 /* tick(max_actions integer) -> (assigned, timed_out, moved, canceled, next_due, more) */
 Datum
 kin_tr_tick(PG_FUNCTION_ARGS)
@@ -522,16 +544,7 @@ kin_tr_tick(PG_FUNCTION_ARGS)
 	forget_other_schema(router);
 	restrict_to_callers_workspaces(router);
 	limits.actions = max_actions;
-	ticking = true;
-	PG_TRY();
-	{
-		kt_router_turn(router, &kt_callers_transaction, &turn, &limits);
-	}
-	PG_FINALLY();
-	{
-		ticking = false;
-	}
-	PG_END_TRY();
+	turn_of_tick(router, &turn, &limits);
 	kt_spi_begin(&spi);
 	next = kt_timers_next(router);
 	kt_spi_end(&spi);

@@ -24,6 +24,7 @@ PG_CONFIG ?= /usr/lib/postgresql/15/bin/pg_config
 PG_CPPFLAGS = -MMD -MP -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-missing-field-initializers -Wno-clobbered $(if $(WERROR),-Werror)
+SHLIB_LINK = -lutf8proc
 override with_llvm = no
 
 # Before anything is installed there is no PGXS to include; "make setup" gets it.

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
-packages=(gcc libc6-dev make gzip postgresql-15 postgresql-server-dev-15 libipc-run-perl
+packages=(gcc libc6-dev make gzip postgresql-15 postgresql-server-dev-15 libutf8proc-dev libipc-run-perl
           libdbd-pg-perl clang libclang-rt-14-dev)
 missing=()
 for p in "${packages[@]}"; do

@@ -199,10 +199,11 @@ CREATE TABLE kin_tr.workers (
     date_status_changed timestamptz NOT NULL,
     version             bigint NOT NULL DEFAULT 0,
     document            bigint NOT NULL,
+    name_key            bytea NOT NULL,
     PRIMARY KEY (sid, workspace_sid),
+    UNIQUE (workspace_sid, name_key),
     FOREIGN KEY (activity_sid, workspace_sid) REFERENCES kin_tr.activities (sid, workspace_sid)
 ) WITH (fillfactor = 70);
-CREATE UNIQUE INDEX workers_name ON kin_tr.workers (workspace_sid, (lower(friendly_name)));
 CREATE INDEX workers_activity ON kin_tr.workers (activity_sid);
 COMMENT ON TABLE kin_tr.workers IS 'Who does the tasks: an agent, human or not';
 COMMENT ON COLUMN kin_tr.workers.sid IS 'WK...';
@@ -215,6 +216,8 @@ COMMENT ON COLUMN kin_tr.workers.date_updated IS 'by kin_tr''s clock';
 COMMENT ON COLUMN kin_tr.workers.date_status_changed IS 'when the activity last changed';
 COMMENT ON COLUMN kin_tr.workers.version IS 'from 0, up by one at each change, of its channels too';
 COMMENT ON COLUMN kin_tr.workers.document IS 'events.id of the event that has its attributes';
+COMMENT ON COLUMN kin_tr.workers.name_key IS
+    'friendly_name, case-folded by Unicode''s rules in UTF-8, whatever the database''s collation and encoding';
 
 CREATE TABLE kin_tr.worker_channels (
     sid                 kin_tr.sid,

@@ -31,6 +31,11 @@ CREATE FUNCTION kin_tr._regroup_task(task kin_tr.sid) RETURNS void
     LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kin_tr_regroup_task'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 
+-- By which workers' names are compared; NULL: no worker can be called so.
+CREATE FUNCTION kin_tr._name_key(name text) RETURNS bytea
+    LANGUAGE c IMMUTABLE STRICT AS 'MODULE_PATHNAME', 'kin_tr_name_key'
+    SET search_path = pg_catalog, kin_tr, pg_temp;
+
 -- A name for a new object: 1 to 64 characters, and not to be taken for a SID.
 CREATE FUNCTION kin_tr._check_name(argument text, name text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, kin_tr, pg_temp AS $$

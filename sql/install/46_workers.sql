@@ -15,8 +15,8 @@ DECLARE
 BEGIN
     PERFORM kin_tr._check_name('friendly_name', friendly_name);
     PERFORM kin_tr._check_attributes(attributes);
-    IF EXISTS (SELECT FROM kin_tr.workers w
-                WHERE w.workspace_sid = workspace AND lower(w.friendly_name) = lower(friendly_name)) THEN
+    new.name_key := kin_tr._name_key(friendly_name);
+    IF EXISTS (SELECT FROM kin_tr.workers w WHERE w.workspace_sid = workspace AND w.name_key = new.name_key) THEN
         PERFORM kin_tr._refuse_taken('worker', friendly_name);
     END IF;
     new.sid := kin_tr._new_sid('WK');
@@ -60,10 +60,11 @@ BEGIN
         RETURN this.version;
     END IF;
     PERFORM kin_tr._check_attributes(attributes);
-    IF lower(friendly_name) <> lower(this.friendly_name) THEN
+    IF friendly_name <> this.friendly_name THEN
         PERFORM kin_tr._check_name('friendly_name', friendly_name);
+        this.name_key := kin_tr._name_key(friendly_name);
         IF EXISTS (SELECT FROM kin_tr.workers w
-                    WHERE w.workspace_sid = workspace AND lower(w.friendly_name) = lower(friendly_name)) THEN
+                    WHERE w.workspace_sid = workspace AND w.name_key = this.name_key AND w.sid <> wk) THEN
             PERFORM kin_tr._refuse_taken('worker', friendly_name);
         END IF;
     END IF;
@@ -72,7 +73,7 @@ BEGIN
     this.version := this.version + 1;
     this.document := kin_tr._event('worker.attributes.update', workspace, wk,
         kin_tr._worker_data(this) || jsonb_build_object('worker_attributes', this.attributes), worker => wk);
-    UPDATE kin_tr.workers w SET attributes = this.attributes, friendly_name = this.friendly_name,
+    UPDATE kin_tr.workers w SET attributes = this.attributes, friendly_name = this.friendly_name, name_key = this.name_key,
            version = this.version, document = this.document, date_updated = kin_tr.now()
      WHERE w.sid = wk;
     RETURN this.version;

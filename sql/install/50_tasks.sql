@@ -24,7 +24,7 @@ BEGIN
     -- An agent that is not known is none: the call must be answered all the same.
     SELECT w.sid INTO agent FROM kin_tr.workers w
      WHERE w.workspace_sid = workspace
-       AND (lower(w.friendly_name) = lower(agent_id)
+       AND (w.name_key = kin_tr._name_key(agent_id)
             OR w.sid = CASE WHEN kin_tr._is_sid(agent_id) THEN agent_id::kin_tr.sid END);
     RETURN kin_tr._create_task(
         jsonb_strip_nulls(jsonb_build_object(

@@ -18,6 +18,8 @@ BEGIN
            LATERAL (SELECT count(*) AS n FROM kin_tr.worker_channels c WHERE c.worker_sid = w.sid) c,
            LATERAL (SELECT count(*) AS n FROM kin_tr.task_channels t WHERE t.workspace_sid = w.workspace_sid) t
      WHERE c.n <> t.n;
+    RETURN QUERY SELECT 'a worker is found by its name', w.sid, w.friendly_name FROM kin_tr.workers w
+     WHERE w.name_key IS DISTINCT FROM kin_tr._name_key(w.friendly_name);
     RETURN QUERY SELECT 'a workflow''s current version exists', w.sid, format('version %s', w.current_version)
       FROM kin_tr.workflows w
      WHERE NOT EXISTS (SELECT FROM kin_tr.workflow_versions v WHERE v.workflow_sid = w.sid AND v.number = w.current_version);

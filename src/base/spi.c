@@ -147,6 +147,8 @@ parameter_type(char letter)
 			return JSONBOID;
 		case 'b':
 			return BOOLOID;
+		case 'B':
+			return BYTEAOID;
 		case 'i':
 			return INT4OID;
 		case 'I':

@@ -11,19 +11,18 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/pg_collation.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "utils/builtins.h"
-#include "utils/formatting.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 
 #include "base/errors.h"
 #include "base/lock.h"
+#include "base/name.h"
 #include "base/spi.h"
 #include "routing/config.h"
 
@@ -84,13 +83,16 @@ typedef struct Kind
 #define FIND(table, column) \
 	{"SELECT sid FROM kin_tr." table " WHERE sid = $1 AND workspace_sid = $2", "ss"}, \
 	{"SELECT sid FROM kin_tr." table " WHERE workspace_sid = $1 AND " column " = $2", "st"}
+#define FIND_FOLDED(table) \
+	{"SELECT sid FROM kin_tr." table " WHERE sid = $1 AND workspace_sid = $2", "ss"}, \
+	{"SELECT sid FROM kin_tr." table " WHERE workspace_sid = $1 AND name_key = $2", "sB"}
 
 static Kind kinds[] = {
 	{KT_ACTIVITY, "activity", WORKSPACE_OF("activities"), FIND("activities", "friendly_name")},
 	{KT_TASK_CHANNEL, "task channel", WORKSPACE_OF("task_channels"), FIND("task_channels", "unique_name")},
 	{KT_TASK_QUEUE, "task queue", WORKSPACE_OF("task_queues"), FIND("task_queues", "friendly_name")},
 	{KT_WORKFLOW, "workflow", WORKSPACE_OF("workflows"), FIND("workflows", "friendly_name")},
-	{KT_WORKER, "worker", WORKSPACE_OF("workers"), FIND("workers", "lower(friendly_name)")},
+	{KT_WORKER, "worker", WORKSPACE_OF("workers"), FIND_FOLDED("workers")},
 	{KT_WORKSPACE, "workspace", {"SELECT sid FROM kin_tr.workspaces WHERE sid = $1", "s"}},
 	{KT_TASK, "task", WORKSPACE_OF_EITHER("tasks", "task_history")},
 	{KT_RESERVATION, "reservation", WORKSPACE_OF_EITHER("reservations", "reservation_history")},
@@ -411,32 +413,44 @@ kt_config_workspace_of(const KtSid *sid, KtSid *workspace)
 	return found;
 }
 
+/* What a name is looked for by; false where no object can have it. */
+static bool
+name_datum(const char *kind, const char *name, Datum *value)
+{
+	bytea	   *key;
+
+	/* In a worker's name case does not count. */
+	if (strcmp(kind, KT_WORKER) != 0)
+	{
+		*value = kt_text_datum(name);
+		return true;
+	}
+	key = kt_name_key(name);
+	*value = PointerGetDatum(key);
+	return key != NULL;
+}
+
 /*
- * In a worker's name case does not count.  A SID goes before a name; a name
- * shaped like one is refused at creation, so the two cannot be confused.
+ * A SID goes before a name; a name shaped like one is refused at creation, so
+ * the two cannot be confused.
  */
 static bool
 look_up(const char *kind_letters, const char *name, const KtSid *workspace, KtSid *sid)
 {
 	Kind	   *kind = find_kind(kind_letters);
+	Datum		values[2];
 
 	if (kt_sid_parse(name, strlen(name), sid))
 	{
-		Datum		values[] = {SidPGetDatum(sid), SidPGetDatum(workspace)};
-
+		values[0] = SidPGetDatum(sid);
+		values[1] = SidPGetDatum(workspace);
 		return kt_sid_is(sid, kind_letters) && kt_spi_latest(&kind->by_sid, values, NULL) > 0;
 	}
-	else
-	{
-		char	   *key = kt_sid_is(&(KtSid) {{kind_letters[0], kind_letters[1]}}, KT_WORKER) ?
-			str_tolower(name, strlen(name), DEFAULT_COLLATION_OID) : pstrdup(name);
-		Datum		values[] = {SidPGetDatum(workspace), kt_text_datum(key)};
-
-		if (kt_spi_latest(&kind->by_name, values, NULL) == 0)
-			return false;
-		*sid = kt_column_sid(0, 1);
-		return true;
-	}
+	values[0] = SidPGetDatum(workspace);
+	if (!name_datum(kind_letters, name, &values[1]) || kt_spi_latest(&kind->by_name, values, NULL) == 0)
+		return false;
+	*sid = kt_column_sid(0, 1);
+	return true;
 }
 
 bool

@@ -8,6 +8,7 @@
 #include "miscadmin.h"
 
 #include "base/guc.h"
+#include "base/process.h"
 #include "events/event.h"
 #include "workers/slots.h"
 #include "workers/workers.h"
@@ -35,6 +36,8 @@ _PG_init(void)
 	if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade)
 		return;
 	kt_events_committed = wake_workers;
+	kt_router_expected_hook = kt_slots_router_expected;
+	kt_relay_expected_hook = kt_slots_relay_expected;
 	kt_slots_request();
 	kt_utility_hook_install();
 	kt_launcher_register();

@@ -9,7 +9,7 @@
 
 #include "portability/instr_time.h"
 
-/* Microseconds since some moment; it never goes back. */
+/* Microseconds since some moment, the same for all processes of the machine; it never goes back. */
 static inline int64
 kt_monotonic(void)
 {

@@ -26,6 +26,7 @@
 #include "base/guc.h"
 #include "base/home.h"
 #include "base/lock.h"
+#include "base/process.h"
 #include "base/spi.h"
 #include "events/bell.h"
 
@@ -216,13 +217,19 @@ Datum
 kin_tr_ring(PG_FUNCTION_ARGS)
 {
 	KtCursor	cursor;
+	bool		clock_is_set;
 	int			events;
 	int			rung;
 
 	PreventCommandIfReadOnly("ring()");
 	kt_require_home();
-	/* While the clock is set the relay gives its lock up, though it may be just about to. */
-	if (!kt_lock_role(KT_ROLE_RELAY, kt_clock_is_set()))
+	/*
+	 * While the clock is set the relay gives its lock up, though it may be just
+	 * about to.  Else a relay that is to run is not kept out, though it be away
+	 * for a moment.
+	 */
+	clock_is_set = kt_clock_is_set();
+	if ((!clock_is_set && kt_relay_is_expected()) || !kt_lock_role(KT_ROLE_RELAY, clock_is_set))
 		ereport(ERROR,
 				(errcode(KT_ERRCODE_WORKER_ACTIVE),
 				 errmsg("the relay is running in this database"),

@@ -30,7 +30,9 @@ kin_tr_is_preloaded(PG_FUNCTION_ARGS)
 Datum
 kin_tr_workers_missing(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INT32(kt_slots_missing());
+	KtMissing  *missing = palloc(sizeof(KtMissing) * KT_MAX_DATABASES * KT_WORKER_KINDS);
+
+	PG_RETURN_INT32(kt_slots_missing(missing));
 }
 
 static void

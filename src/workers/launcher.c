@@ -257,6 +257,8 @@ carry_out(void)
 	hash_seq_init(&scan, employees);
 	while ((worker = hash_seq_search(&scan)) != NULL)
 	{
+		bool		no_room = false;
+
 		if (!worker->wanted && worker->handle != NULL)
 			TerminateBackgroundWorker(worker->handle);
 		else if (worker->wanted && worker->handle == NULL)
@@ -265,13 +267,14 @@ carry_out(void)
 				wait = Min(wait, (worker->not_before - now) / 1000 + 1);
 			else if (kt_slots_state(worker->key.database, worker->key.kind).pid != 0)
 				continue;		/* a stranger that is about to end */
-			else if (!start(worker))
-				missing++;
+			else
+				no_room = !start(worker);
 		}
-		else if (!worker->wanted && worker->handle == NULL)
+		kt_slots_set_missing(worker->key.database, worker->key.kind, no_room);
+		missing += no_room;
+		if (!worker->wanted && worker->handle == NULL)
 			hash_search(employees, &worker->key, HASH_REMOVE, NULL);
 	}
-	kt_slots_set_missing(missing);
 	if (missing > 0 && !complained)
 		ereport(LOG,
 				(errmsg_plural("kin_tr: %d background worker could not be started",
@@ -313,7 +316,7 @@ kin_tr_launcher_main(Datum arg)
 		decide();
 		MemoryContextSwitchTo(TopMemoryContext);
 		wait = carry_out();
-		kt_slots_report(false);
+		kt_slots_report(GetCurrentTimestamp(), false);
 		pgstat_report_activity(STATE_IDLE, NULL);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, wait,
 						 KT_WAIT_EVENT("KinTrLauncherMain"));

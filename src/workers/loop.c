@@ -183,6 +183,7 @@ give_up_role(const KtLoop *loop)
 static long
 take_turn(const KtLoop *loop)
 {
+	TimestampTz began = GetCurrentTimestamp();
 	bool		paused;
 	long		wait = PAUSED_INTERVAL;
 
@@ -192,8 +193,19 @@ take_turn(const KtLoop *loop)
 		wait = loop->turn();
 	else
 		paused = true;
-	kt_slots_report(paused);
+	kt_slots_report(began, paused);
 	return wait;
+}
+
+static void
+note_error(void)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+	ErrorData  *error = CopyErrorData();
+
+	kt_slots_note_error(KT_DUTY_TURN, error->sqlerrcode, error->message ? error->message : "");
+	FreeErrorData(error);
+	MemoryContextSwitchTo(old);
 }
 
 static void
@@ -202,6 +214,7 @@ recover(const KtLoop *loop)
 	error_context_stack = NULL;
 	HOLD_INTERRUPTS();
 	EmitErrorReport();
+	note_error();
 	AbortCurrentTransaction();
 	MemoryContextSwitchTo(TopMemoryContext);
 	FlushErrorState();

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
@@ -15,17 +16,17 @@
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
+#include "base/guc.h"
+#include "base/monotonic.h"
 #include "workers/slots.h"
 
 #define NO_PROCESS (-1)
 
 typedef struct Worker
 {
-	int			pid;
 	int			process;		/* number of its PGPROC */
-	int64		started_at;
-	int64		last_turn;
-	bool		paused;
+	int64		turned_at;		/* its last whole turn, by kt_monotonic() */
+	KtWorkerState state;		/* but for its age */
 } Worker;
 
 typedef struct Database
@@ -39,7 +40,6 @@ typedef struct Database
 struct KtSlots
 {
 	Worker		launcher;
-	int			missing;
 	Database	databases[KT_MAX_DATABASES];
 };
 
@@ -128,7 +128,7 @@ free_if_unused(Database *database)
 	if (database->extension || database->holder != 0)
 		return;
 	for (int i = 0; i < KT_WORKER_KINDS; i++)
-		if (database->workers[i].pid != 0)
+		if (database->workers[i].state.pid != 0 || database->workers[i].state.missing)
 			return;
 	database->oid = InvalidOid;
 }
@@ -172,9 +172,9 @@ static void
 leave(int code, Datum arg)
 {
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	if (my_worker != NULL && my_worker->pid == MyProcPid)
+	if (my_worker != NULL && my_worker->state.pid == MyProcPid)
 	{
-		my_worker->pid = 0;
+		my_worker->state.pid = 0;
 		my_worker->process = NO_PROCESS;
 		if (my_database != NULL)
 			free_if_unused(my_database);
@@ -200,15 +200,19 @@ leave_at_end(void)
 	registered_pid = MyProcPid;
 }
 
+/* What its predecessor noted stays until it has a turn of its own. */
 static void
 enter(Database *database, Worker *worker)
 {
 	my_database = database;
 	my_worker = worker;
-	worker->pid = MyProcPid;
 	worker->process = KT_MY_PROC_NUMBER;
-	worker->started_at = worker->last_turn = GetCurrentTimestamp();
-	worker->paused = false;
+	worker->turned_at = kt_monotonic();
+	worker->state.pid = MyProcPid;
+	worker->state.started_at = GetCurrentTimestamp();
+	worker->state.last_turn = worker->state.seen_up_to = worker->state.started_at;
+	worker->state.paused = false;
+	memset(&worker->state.size, 0, sizeof(KtRouterSize));
 }
 
 void
@@ -224,22 +228,74 @@ kt_slots_enter(Oid oid, KtWorkerKind kind)
 	LWLockRelease(lock);
 }
 
+static void
+succeed(KtDuty duty)
+{
+	KtNote	   *note = &my_worker->state.notes[duty];
+
+	note->succeeded_at = GetCurrentTimestamp();
+	note->errors = 0;
+}
+
 void
-kt_slots_report(bool paused)
+kt_slots_report(TimestampTz began, bool paused)
 {
 	if (my_worker == NULL)
 		return;
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	my_worker->last_turn = GetCurrentTimestamp();
-	my_worker->paused = paused;
+	succeed(KT_DUTY_TURN);
+	my_worker->turned_at = kt_monotonic();
+	my_worker->state.last_turn = my_worker->state.notes[KT_DUTY_TURN].succeeded_at;
+	my_worker->state.seen_up_to = began;
+	my_worker->state.paused = paused;
+	my_worker->state.failures = 0;
+	LWLockRelease(lock);
+}
+
+void
+kt_slots_note_success(KtDuty duty)
+{
+	if (my_worker == NULL)
+		return;
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	succeed(duty);
+	LWLockRelease(lock);
+}
+
+void
+kt_slots_note_error(KtDuty duty, int sqlstate, const char *message)
+{
+	int			length = pg_mbcliplen(message, strlen(message), KT_NOTE_LENGTH - 1);
+	KtNote	   *note;
+
+	if (my_worker == NULL)
+		return;
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	note = &my_worker->state.notes[duty];
+	note->errors++;
+	note->failed_at = GetCurrentTimestamp();
+	note->sqlstate = sqlstate;
+	memcpy(note->message, message, length);
+	note->message[length] = '\0';
+	LWLockRelease(lock);
+}
+
+void
+kt_slots_note_router(const KtRouterSize *size)
+{
+	if (my_worker == NULL)
+		return;
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	my_worker->state.size = *size;
 	LWLockRelease(lock);
 }
 
 static KtWorkerState
 state_of(const Worker *worker)
 {
-	KtWorkerState state = {worker->pid, worker->started_at, worker->last_turn, worker->paused};
+	KtWorkerState state = worker->state;
 
+	state.age = kt_monotonic() - worker->turned_at;
 	return state;
 }
 
@@ -270,6 +326,34 @@ kt_slots_launcher_state(void)
 	state = state_of(&slots->launcher);
 	LWLockRelease(lock);
 	return state;
+}
+
+static bool
+is_expected(KtWorkerKind kind)
+{
+	const Database *database;
+	bool		expected;
+
+	if (slots == NULL || !kt_background_workers)
+		return false;
+	LWLockAcquire(lock, LW_SHARED);
+	database = find_database(MyDatabaseId);
+	expected = database != NULL && database->extension && database->holder == 0 &&
+		!database->workers[kind].state.missing && slots->launcher.state.pid != 0;
+	LWLockRelease(lock);
+	return expected;
+}
+
+bool
+kt_slots_router_expected(void)
+{
+	return is_expected(KT_WORKER_ROUTER);
+}
+
+bool
+kt_slots_relay_expected(void)
+{
+	return is_expected(KT_WORKER_RELAY);
 }
 
 void
@@ -356,22 +440,35 @@ kt_slots_is_held(Oid oid)
 }
 
 void
-kt_slots_set_missing(int missing)
+kt_slots_set_missing(Oid oid, KtWorkerKind kind, bool missing)
 {
+	Database   *database;
+
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	slots->missing = missing;
+	database = missing ? make_database(oid) : find_database(oid);
+	if (database != NULL)
+	{
+		database->workers[kind].state.missing = missing;
+		free_if_unused(database);
+	}
 	LWLockRelease(lock);
 }
 
 int
-kt_slots_missing(void)
+kt_slots_missing(KtMissing *missing)
 {
-	int			missing = 0;
+	int			n = 0;
 
 	if (slots == NULL)
 		return 0;
 	LWLockAcquire(lock, LW_SHARED);
-	missing = slots->missing;
+	for (int i = 0; i < KT_MAX_DATABASES; i++)
+		for (int kind = 0; OidIsValid(slots->databases[i].oid) && kind < KT_WORKER_KINDS; kind++)
+			if (slots->databases[i].workers[kind].state.missing)
+			{
+				missing[n].database = slots->databases[i].oid;
+				missing[n++].kind = kind;
+			}
 	LWLockRelease(lock);
-	return missing;
+	return n;
 }

@@ -10,6 +10,8 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
+
 /* The workers of a database. */
 typedef enum KtWorkerKind
 {
@@ -23,13 +25,50 @@ typedef enum KtWorkerKind
 
 typedef struct KtSlots KtSlots;
 
+/* What a worker has to do, each with errors of its own. */
+typedef enum KtDuty
+{
+	KT_DUTY_TURN,
+	KT_DUTY_HOUSEKEEPING,
+	KT_DUTY_SWEEP,
+	KT_DUTIES
+} KtDuty;
+
+/* Bytes of an error's message that are kept, in the database's encoding. */
+#define KT_NOTE_LENGTH 200
+
+/* How a duty fares.  Times are TimestampTz; 0: never. */
+typedef struct KtNote
+{
+	int64		succeeded_at;
+	int			errors;			/* in a row, since it last succeeded */
+	int64		failed_at;
+	int			sqlstate;		/* of the last error, as are the next */
+	char		message[KT_NOTE_LENGTH];
+} KtNote;
+
+/* What the router remembers. */
+typedef struct KtRouterSize
+{
+	int64		bytes;
+	int32		groups;
+	int32		workers;
+	int32		classes;
+} KtRouterSize;
+
 /* What health() tells of a worker. */
 typedef struct KtWorkerState
 {
 	int			pid;			/* 0: not running */
 	int64		started_at;		/* TimestampTz */
-	int64		last_turn;		/* TimestampTz */
+	int64		last_turn;		/* TimestampTz: the last whole one's end */
+	int64		seen_up_to;		/* TimestampTz: the last whole one's beginning */
+	int64		age;			/* microseconds since the last whole turn, by kt_monotonic() */
 	bool		paused;			/* clock set, copy, switched off, or another has its role */
+	bool		missing;		/* found no room, for want of max_worker_processes */
+	int			failures;		/* ends in a row that nobody asked for */
+	KtNote		notes[KT_DUTIES];
+	KtRouterSize size;
 } KtWorkerState;
 
 extern void kt_slots_request(void);	/* in _PG_init: asks for the memory */
@@ -41,8 +80,24 @@ extern int	kt_slots_databases(Oid *databases, int most);	/* with the extension *
 
 /* A worker enters itself, tells of its turns, and leaves at its end. */
 extern void kt_slots_enter(Oid database, KtWorkerKind kind);
-extern void kt_slots_report(bool paused);
+extern void kt_slots_report(TimestampTz began, bool paused);
 extern KtWorkerState kt_slots_state(Oid database, KtWorkerKind kind);
+
+/*
+ * A worker tells how its duties fare, and the router what it remembers.  Of
+ * the turn the loop tells.  Elsewhere, as in tick(), they do nothing.
+ */
+extern void kt_slots_note_error(KtDuty duty, int sqlstate, const char *message);
+extern void kt_slots_note_success(KtDuty duty);
+extern void kt_slots_note_router(const KtRouterSize *size);
+
+/*
+ * Is one to run in this database?  Where it has the extension, workers are
+ * switched on and not held, there was room for it, and the launcher is alive to
+ * start it.
+ */
+extern bool kt_slots_router_expected(void);
+extern bool kt_slots_relay_expected(void);
 
 /* Wakes a worker of this database, or the launcher. */
 extern void kt_slots_wake(KtWorkerKind kind);
@@ -58,8 +113,16 @@ extern void kt_slots_hold(Oid database);
 extern void kt_slots_release(void);
 extern bool kt_slots_is_held(Oid database);
 
-/* Could not be started, for want of max_worker_processes. */
-extern void kt_slots_set_missing(int missing);
-extern int	kt_slots_missing(void);
+/* One that found no room, for want of max_worker_processes, or has found some. */
+extern void kt_slots_set_missing(Oid database, KtWorkerKind kind, bool missing);
+
+/* Those of the cluster; an array of KT_MAX_DATABASES * KT_WORKER_KINDS holds them all. */
+typedef struct KtMissing
+{
+	Oid			database;
+	KtWorkerKind kind;
+} KtMissing;
+
+extern int	kt_slots_missing(KtMissing *missing);
 
 #endif							/* KIN_TR_WORKERS_SLOTS_H */

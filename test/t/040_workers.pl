@@ -287,6 +287,16 @@ for my $function (qw(tick ring))
 	like($dbh->errstr, qr/\Q$worker is running in this database\E.*\nHINT: .*$function\(\)/, '... with a hint');
 }
 
+# Nor may ring() while its worker is away for a moment, or who calls it in a loop keeps it out.
+my $starter = $node->safe_psql('postgres', $launcher);
+my $away = worker_pid($node, 'two', 'relay');
+
+kill 'STOP', $starter;
+$node->safe_psql('postgres', "SELECT pg_terminate_backend($away, 30000)");
+is(sqlstate_of($dbh, 'SELECT kin_tr.ring()'), 'KT008', 'ring() is refused while the relay is on its way back');
+kill 'CONT', $starter;
+wait_for_worker($node, 'two', 'relay', $away);
+
 # set_clock(): tick() alone acts.
 $dbh->do('SELECT kin_tr.set_clock(now())');
 my $still = create_task('two');

@@ -4,6 +4,8 @@
  */
 #include "postgres.h"
 
+#include <limits.h>
+
 #include "utils/guc.h"
 
 #include "base/guc.h"
@@ -16,6 +18,7 @@ bool		kt_bell_lists_events = true;
 int			kt_launcher_interval = 60;
 int			kt_sweep_interval = 60;
 bool		kt_background_workers = true;
+int			kt_debug_fits = -1;
 
 void
 kt_guc_define(void)
@@ -52,5 +55,10 @@ kt_guc_define(void)
 							 "Run the background workers.",
 							 "Off stops them all; tick() and ring() then do their work.",
 							 &kt_background_workers, true, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("kin_tr.debug_fits",
+							"Most fits that the router remembers, for tests.",
+							"-1 lets it go by the number of groups and workers.",
+							&kt_debug_fits, -1, -1, INT_MAX,
+							PGC_SUSET, GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("kin_tr");
 }

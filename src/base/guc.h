@@ -16,6 +16,8 @@ extern int	kt_launcher_interval;	/* kin_tr.launcher_interval, s */
 extern int	kt_sweep_interval;	/* kin_tr.sweep_interval, s */
 extern bool kt_background_workers;	/* kin_tr.background_workers */
 
+extern int	kt_debug_fits;		/* kin_tr.debug_fits */
+
 extern void kt_guc_define(void);
 
 #endif							/* KIN_TR_BASE_GUC_H */

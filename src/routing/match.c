@@ -43,27 +43,66 @@ is_orderable(const KtValue *value)
 	return value->kind == KT_VALUE_INTEGER || value->kind == KT_VALUE_NULL;
 }
 
+/* Those of a group's classes that have idle workers in its channel. */
+typedef struct Classes
+{
+	int			length;
+	int			capacity;
+	KtClass   **items;
+} Classes;
+
+static void
+add_class(Classes *classes, KtClass *class)
+{
+	if (classes->length == classes->capacity)
+	{
+		classes->capacity = Max(16, classes->capacity * 2);
+		classes->items = classes->items == NULL ? palloc(sizeof(KtClass *) * classes->capacity) :
+			repalloc_huge(classes->items, sizeof(KtClass *) * classes->capacity);
+	}
+	classes->items[classes->length++] = class;
+}
+
+static void
+find_classes(KtRouter *router, KtGroup *group, Classes *classes)
+{
+	dlist_iter	iter;
+
+	memset(classes, 0, sizeof(Classes));
+	for (int i = 0; i < group->fits.length; i++)
+	{
+		KtClass    *class = group->fits.items[i].other;
+
+		if (!pairingheap_is_empty(&class->idle[group->channel].slots))
+			add_class(classes, class);
+	}
+	if (!group->open)
+		return;
+	dlist_foreach(iter, &group->space->idle[group->channel])
+	{
+		KtClass    *class = dlist_container(KtIdle, of_space, iter.cur)->class;
+
+		CHECK_FOR_INTERRUPTS();
+		if (kt_pool_fits(router->pool, group, class))
+			add_class(classes, class);
+	}
+}
+
 /*
  * Does order_by count?  One value among the candidates that is no integer, and
  * Twilio ignores the whole.
  */
 static bool
-is_ordered(const KtGroup *group)
+is_ordered(const KtGroup *group, const Classes *classes)
 {
 	const KtOrder *order = group->step ? group->step->target->order_by : NULL;
 
 	if (order == NULL)
 		return false;
-	for (int i = 0; i < group->fits.length; i++)
-	{
-		const KtClass *class = group->fits.items[i].other;
-
-		if (pairingheap_is_empty(class->idle[group->channel]))
-			continue;
+	for (int i = 0; i < classes->length; i++)
 		for (uint32 j = 0; j < order->nkeys; j++)
-			if (!is_orderable(&class->values[group->step->order_paths[j]]))
+			if (!is_orderable(&classes->items[i]->values[group->step->order_paths[j]]))
 				return false;
-	}
 	return true;
 }
 
@@ -139,7 +178,7 @@ pinned_worker(KtRouter *router, KtGroup *group)
 	if (!kt_sid_is_null(&group->pinned_sid))
 		worker = kt_pool_worker(router->pool, &group->pinned_sid);
 	else if (group->pinned_name != NULL)
-		worker = kt_pool_worker_by_name(group->space, group->pinned_name);
+		worker = kt_pool_worker_of_name(group->pinned_name);
 	if (worker == NULL || worker->space != group->space)
 		return NULL;
 	if (group->direct && group->ignore_capacity)
@@ -175,25 +214,28 @@ static KtPoolWorker *
 best_worker(KtRouter *router, KtGroup *group, KtPoolWorker **taken, int ntaken)
 {
 	KtPoolWorker *best = NULL;
-	bool		ordered = is_ordered(group);
+	Classes		classes;
+	bool		ordered;
 
 	if (group->pinned)
 		return ntaken > 0 ? NULL : pinned_worker(router, group);
-	for (int i = 0; i < group->fits.length; i++)
+	find_classes(router, group, &classes);
+	ordered = is_ordered(group, &classes);
+	for (int i = 0; i < classes.length; i++)
 	{
-		KtClass    *class = group->fits.items[i].other;
-		pairingheap *idle = class->idle[group->channel];
+		KtClass    *class = classes.items[i];
 		KtPoolWorker *worker;
 
-		if (pairingheap_is_empty(idle))
-			continue;
 		if (ntaken > 0 || reads_counters(group))
 			worker = best_by_one(router, group, class, taken, ntaken);
 		else
-			worker = pairingheap_container(KtSlot, node, pairingheap_first(idle))->worker;
+			worker = pairingheap_container(KtSlot, node,
+										   pairingheap_first(&class->idle[group->channel].slots))->worker;
 		if (worker != NULL && is_better(group, ordered, worker, best))
 			best = worker;
 	}
+	if (classes.items != NULL)
+		pfree(classes.items);
 	return best;
 }
 

@@ -2,9 +2,9 @@
  * pool.c
  *		What the router remembers: its making, candidates and garbage.
  *
- * The one invariant that all of pool*.c serves: a class and a group are linked by
- * a fit exactly when kt_pool_fits() says so, and a slot is in its class's idle
- * heap exactly when the worker could take a task of that channel now.  Nothing
+ * The one invariant that all of pool*.c serves: a class and a group, unless that is
+ * open, are linked by a fit exactly when kt_pool_fits() says so, and a slot is in
+ * its class's idle heap exactly when the worker could take a task of that channel now.  Nothing
  * here reads a table but the configuration.
  */
 #include "postgres.h"
@@ -186,7 +186,7 @@ kt_pool_next_hold(const KtPool *pool)
 static void
 touch_all(KtPool *pool, KtVector *groups, int channel)
 {
-	for (int i = 0; groups != NULL && i < groups->length; i++)
+	for (int i = 0; i < groups->length; i++)
 		if (((KtGroup *) groups->items[i])->channel == channel)
 			kt_pool_touch_group(pool, groups->items[i]);
 }
@@ -205,15 +205,17 @@ kt_pool_touch_worker(KtPool *pool, KtPoolWorker *worker, int channel)
 		if (group->channel == channel)
 			kt_pool_touch_group(pool, group);
 	}
+	for (int i = 0; i < space->open.length; i++)
+	{
+		KtGroup    *group = space->open.items[i];
+
+		if (group->channel == channel && !group->touched && kt_pool_fits(pool, group, worker->class))
+			kt_pool_touch_group(pool, group);
+	}
 	if (by_sid != NULL)
 		touch_all(pool, &by_sid->vector, channel);
-	if (hash_get_num_entries(space->pinned_by_name) > 0 && worker->friendly_name != NULL)
-	{
-		KtNameEntry  *by_name = kt_pool_name(space->pinned_by_name, worker->friendly_name, false);
-
-		if (by_name != NULL)
-			touch_all(pool, &by_name->vector, channel);
-	}
+	if (worker->name != NULL)
+		touch_all(pool, &worker->name->groups, channel);
 }
 
 void
@@ -230,8 +232,11 @@ kt_pool_new_minute(KtPool *pool)
 		CHECK_FOR_INTERRUPTS();
 		if (expression == NULL || (expression->subjects & (1 << KT_SUBJECT_TASKROUTER)) == 0)
 			continue;
-		kt_fit_drop_group(group);
-		kt_fit_find_for_group(pool, group);
+		if (!group->open)
+		{
+			kt_fit_drop_group(pool, group);
+			kt_fit_find_for_group(pool, group);
+		}
 		kt_pool_touch_group(pool, group);
 	}
 }

@@ -11,6 +11,9 @@
  *	 group	 tasks that no step can tell apart (see placement.c)
  *	 fit	 a class whose workers a group's tasks may be offered to
  *
+ * Fits are remembered as long as there are few for each group and worker; beyond
+ * that a group is *open*: whom it fits is found out when somebody is idle.
+ *
  * pool*.c keep these and their links; load.c fills it from the tables and keeps
  * it up to date by events; match.c chooses; assign.c carries out.
  */
@@ -35,6 +38,7 @@ typedef struct KtSpace KtSpace;
 typedef struct KtClass KtClass;
 typedef struct KtGroup KtGroup;
 typedef struct KtPoolWorker KtPoolWorker;
+typedef struct KtNameEntry KtNameEntry;
 
 /* A list of pointers that grows. */
 typedef struct KtVector
@@ -66,6 +70,7 @@ struct KtPoolWorker
 	dlist_node	of_class;
 	int64		version;
 	char	   *friendly_name;
+	KtNameEntry *name;
 	KtSid		activity;
 	TimestampTz date_status_changed;
 	int64		document;
@@ -89,6 +94,14 @@ typedef struct KtFits
 	KtFit	   *items;
 } KtFits;
 
+/* The idle workers of a class in a channel. */
+typedef struct KtIdle
+{
+	pairingheap slots;			/* longest idle first */
+	dlist_node	of_space;		/* among all classes that have some */
+	KtClass    *class;
+} KtIdle;
+
 struct KtClass
 {
 	uint64		hash;			/* of activity and values */
@@ -100,7 +113,8 @@ struct KtClass
 	KtValue    *values;			/* by path number of the space */
 	int			nworkers;
 	dlist_head	workers;
-	pairingheap **idle;			/* by channel number: slots, longest idle first */
+	KtIdle	   *idle;			/* by channel number */
+	bool		wide;			/* has more values than it is entered under: every tied group is tried */
 	KtFits		fits;
 };
 
@@ -141,7 +155,7 @@ struct KtGroup
 	KtValue    *values;			/* of the task, by path of the step's expression */
 	bool		pinned;			/* only for one worker ... */
 	KtSid		pinned_sid;		/* ... by sid, or where that is null */
-	char	   *pinned_name;	/* ... by name, in lower case; NULL: for nobody */
+	KtNameEntry *pinned_name;	/* ... by name; NULL: for nobody */
 	bool		direct;			/* routed to that worker: its queue does not matter */
 	bool		ignore_capacity;
 	int			nheads;
@@ -149,6 +163,8 @@ struct KtGroup
 	KtHead	   *heads;			/* in order */
 	bool		more;			/* tasks beyond the boundary are only in the table */
 	KtHead		boundary;
+	bool		tied;			/* entered under the values that its step ties */
+	bool		open;			/* has no fits: see above */
 	KtFits		fits;
 	bool		touched;		/* among the candidates of the next match */
 	pairingheap_node candidate; /* in the space's heap, while touched and with heads */
@@ -176,10 +192,12 @@ struct KtSpace
 	HTAB	   *classes_by_hash;
 	HTAB	   *classes_by_value;	/* path and value of a tie -> KtVector of KtClass */
 	HTAB	   *groups_by_value;	/* step and value of a tie -> KtVector of KtGroup */
-	KtVector	untied;			/* groups whose step has no tie, but the pinned */
+	KtVector	untied;			/* groups that are not tied, but the pinned */
+	KtVector	open;			/* groups */
+	KtVector	wide;			/* classes */
+	dlist_head *idle;			/* by channel number: KtIdle of classes with idle workers */
 	HTAB	   *pinned_by_sid;	/* worker sid -> KtVector of KtGroup */
-	HTAB	   *pinned_by_name; /* name -> KtVector of KtGroup */
-	HTAB	   *workers_by_name;
+	HTAB	   *names;			/* of workers that there are, or that tasks name */
 	int			ntimed;			/* groups whose step reads the time */
 	int			ncounting;		/* groups whose step reads a channel's counters */
 	pairingheap *candidates;	/* touched groups: the one whose first task is next of all, first */
@@ -214,6 +232,7 @@ struct KtPool
 	int			nallowed;
 	const KtSid *allowed;
 	int			nempty;			/* groups without heads */
+	int64		nfits;
 	int			norphans;		/* open reservations of workers that are not known (yet) */
 	dlist_head	eager;			/* spaces with touched groups, each in its turn */
 	KtVector	held;			/* groups */
@@ -251,7 +270,7 @@ typedef struct KtWorkerRow
 extern KtPoolWorker *kt_pool_put_worker(KtPool *pool, const KtWorkerRow *row);
 extern void kt_pool_remove_worker(KtPool *pool, const KtSid *worker);
 extern KtPoolWorker *kt_pool_worker(KtPool *pool, const KtSid *worker);
-extern KtPoolWorker *kt_pool_worker_by_name(KtSpace *space, const char *name);
+extern KtPoolWorker *kt_pool_worker_of_name(const KtNameEntry *name);
 
 /* Until it is put again, it is not idle. */
 extern void kt_pool_set_stale(KtPool *pool, KtPoolWorker *worker);

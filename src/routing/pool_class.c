@@ -82,14 +82,12 @@ make_class(KtPool *pool, KtSpace *space, uint64 hash, const KtSid *activity, con
 	for (int i = 0; i < space->npaths; i++)
 		class->values[i] = kt_value_copy(&values[i], pool->context);
 	dlist_init(&class->workers);
-	class->idle = kt_pool_alloc(pool, sizeof(pairingheap *) * Max(space->nchannels, 1));
+	class->idle = kt_pool_alloc(pool, sizeof(KtIdle) * Max(space->nchannels, 1));
 	for (int i = 0; i < space->nchannels; i++)
 	{
-		MemoryContext old = MemoryContextSwitchTo(pool->context);
-
-		class->idle[i] = pairingheap_allocate(compare_slots,
-											  unconstify(bool *, &space->channels[i]->optimized));
-		MemoryContextSwitchTo(old);
+		class->idle[i].class = class;
+		class->idle[i].slots.ph_compare = compare_slots;
+		class->idle[i].slots.ph_arg = unconstify(bool *, &space->channels[i]->optimized);
 	}
 	dlist_push_tail(&space->classes, &class->of_space);
 	space->nclasses++;
@@ -130,6 +128,26 @@ kt_class_find(KtPool *pool, KtSpace *space, const KtSid *activity, const KtValue
 }
 
 void
+kt_idle_add(KtSlot *slot, int channel)
+{
+	KtIdle	   *idle = &slot->worker->class->idle[channel];
+
+	if (pairingheap_is_empty(&idle->slots))
+		dlist_push_tail(&slot->worker->space->idle[channel], &idle->of_space);
+	pairingheap_add(&idle->slots, &slot->node);
+}
+
+void
+kt_idle_remove(KtSlot *slot, int channel)
+{
+	KtIdle	   *idle = &slot->worker->class->idle[channel];
+
+	pairingheap_remove(&idle->slots, &slot->node);
+	if (pairingheap_is_empty(&idle->slots))
+		dlist_delete(&idle->of_space);
+}
+
+void
 kt_value_free(KtValue *value)
 {
 	if (value->kind == KT_VALUE_STRING || value->kind == KT_VALUE_DECIMAL)
@@ -154,7 +172,7 @@ kt_class_free(KtPool *pool, KtClass *class)
 	*link = class->next;
 	if (entry->first == NULL)
 		hash_search(space->classes_by_hash, &class->hash, HASH_REMOVE, NULL);
-	kt_fit_drop_class(class);
+	kt_fit_drop_class(pool, class);
 	if (class->available)
 		kt_fit_index_class(pool, class, false);
 	dlist_delete(&class->of_space);
@@ -162,8 +180,6 @@ kt_class_free(KtPool *pool, KtClass *class)
 	space->nempty_classes--;
 	for (int i = 0; i < space->npaths; i++)
 		kt_value_free(&class->values[i]);
-	for (int i = 0; i < space->nchannels; i++)
-		pairingheap_free(class->idle[i]);
 	if (class->fits.items != NULL)
 		pfree(class->fits.items);
 	pfree(class->values);

@@ -6,13 +6,27 @@
  * task to one of the worker (task.a == worker.b, task.a IN worker.b ...): then the
  * classes with that value are looked up.  A million groups that nobody fits so
  * cost a million look-ups, and nothing after that.
+ *
+ * Memory is bounded: a group or class with more values than MAX_TIED is entered
+ * under none of them and tried against all; and when there are more fits than
+ * FITS_FOR_EACH for each group and worker, the groups that would have more are
+ * open, and are tried against classes with idle workers when there are some.
  */
 #include "postgres.h"
 
 #include "common/hashfn.h"
+#include "miscadmin.h"
 
+#include "base/guc.h"
 #include "routing/attributes.h"
 #include "routing/pool_private.h"
+
+/* Values of a group or class that it is entered under at the most. */
+#define MAX_TIED		64
+
+/* Fits that are remembered: so many, and so many more for each group and worker. */
+#define FEW_FITS		10000
+#define FITS_FOR_EACH	8
 
 static void
 add_fit(KtPool *pool, KtFits *fits, void *other, int position)
@@ -40,6 +54,7 @@ link_fit(KtPool *pool, KtGroup *group, KtClass *class)
 
 	add_fit(pool, &group->fits, class, in_class);
 	add_fit(pool, &class->fits, group, in_group);
+	pool->nfits++;
 }
 
 /* Takes the last one into the gap, and tells that one's other end. */
@@ -57,25 +72,57 @@ close_gap(KtFits *fits, int position, bool of_group)
 		((KtGroup *) last->other)->fits.items[last->position].position = position;
 }
 
-void
-kt_fit_drop_group(KtGroup *group)
+static void
+forget_fits(KtPool *pool, KtGroup *group)
 {
 	while (group->fits.length > 0)
 	{
 		KtFit		fit = group->fits.items[--group->fits.length];
 
 		close_gap(&((KtClass *) fit.other)->fits, fit.position, false);
+		pool->nfits--;
 	}
 }
 
 void
-kt_fit_drop_class(KtClass *class)
+kt_fit_drop_group(KtPool *pool, KtGroup *group)
+{
+	forget_fits(pool, group);
+	if (group->open)
+		kt_vector_remove(&group->space->open, group);
+	group->open = false;
+}
+
+/* From now on it is asked whom it fits each time. */
+static void
+open_group(KtPool *pool, KtGroup *group)
+{
+	forget_fits(pool, group);
+	if (group->fits.items != NULL)
+		pfree(group->fits.items);
+	memset(&group->fits, 0, sizeof(KtFits));
+	group->open = true;
+	kt_vector_add(pool, &group->space->open, group);
+}
+
+static bool
+has_room(const KtPool *pool)
+{
+	if (kt_debug_fits >= 0)
+		return pool->nfits < kt_debug_fits;
+	return pool->nfits < FEW_FITS + FITS_FOR_EACH *
+		((int64) hash_get_num_entries(pool->groups) + hash_get_num_entries(pool->workers));
+}
+
+void
+kt_fit_drop_class(KtPool *pool, KtClass *class)
 {
 	while (class->fits.length > 0)
 	{
 		KtFit		fit = class->fits.items[--class->fits.length];
 
 		close_gap(&((KtGroup *) fit.other)->fits, fit.position, true);
+		pool->nfits--;
 	}
 }
 
@@ -225,25 +272,44 @@ values_of_tie(const KtValue *value, bool many, const KtValue **items)
 	return value->kind == KT_VALUE_ARRAY ? value->length : 0;
 }
 
-/*
- * A class is entered under each value that any tie may look for: the value
- * itself, and, of an array, each of its items.
- */
+/* The values under which a class is entered for a path: itself, or of an array each of its items. */
+static int
+values_of_class(const KtClass *class, int path, const KtValue **items)
+{
+	const KtValue *value = &class->values[path];
+
+	return values_of_tie(value, value->kind == KT_VALUE_ARRAY, items);
+}
+
+static bool
+is_wide(const KtClass *class)
+{
+	const KtValue *items;
+
+	for (int i = 0; i < class->space->npaths; i++)
+		if (class->space->path_is_tied[i] && values_of_class(class, i, &items) > MAX_TIED)
+			return true;
+	return false;
+}
+
+/* A class is entered under each value that any tie may look for. */
 void
 kt_fit_index_class(KtPool *pool, KtClass *class, bool add)
 {
 	KtSpace    *space = class->space;
 
-	for (int i = 0; i < space->npaths; i++)
+	if (add && is_wide(class))
 	{
-		const KtValue *value = &class->values[i];
-		bool		many = value->kind == KT_VALUE_ARRAY;
+		class->wide = true;
+		kt_vector_add(pool, &space->wide, class);
+	}
+	else if (class->wide)
+		kt_vector_remove(&space->wide, class);
+	for (int i = 0; !class->wide && i < space->npaths; i++)
+	{
 		const KtValue *items;
-		int			n;
+		int			n = space->path_is_tied[i] ? values_of_class(class, i, &items) : 0;
 
-		if (!space->path_is_tied[i])
-			continue;
-		n = values_of_tie(value, many, &items);
 		for (int j = 0; j < n; j++)
 		{
 			if (add)
@@ -252,6 +318,20 @@ kt_fit_index_class(KtPool *pool, KtClass *class, bool add)
 				leave_value(space->classes_by_value, tie_key(space, i, &items[j]), class);
 		}
 	}
+}
+
+/* The values of the task that its step ties; -1: it has no tie, or too many. */
+static int
+values_of_group(const KtGroup *group, const KtValue **items)
+{
+	const KtTie *tie;
+	int			n;
+
+	if (group->step == NULL || !group->step->has_tie)
+		return -1;
+	tie = &group->step->tie;
+	n = values_of_tie(&group->values[tie->task_path], tie->task_many, items);
+	return n <= MAX_TIED ? n : -1;
 }
 
 void
@@ -263,15 +343,12 @@ kt_fit_index_group(KtPool *pool, KtGroup *group, bool add)
 
 	if (group->pinned)
 		return;
-	if (group->step == NULL || !group->step->has_tie)
-	{
-		if (add)
-			kt_vector_add(pool, &space->untied, group);
-		else
-			kt_vector_remove(&space->untied, group);
-		return;
-	}
-	n = values_of_tie(&group->values[group->step->tie.task_path], group->step->tie.task_many, &items);
+	n = values_of_group(group, &items);
+	group->tied = n >= 0;
+	if (!group->tied && add)
+		kt_vector_add(pool, &space->untied, group);
+	else if (!group->tied)
+		kt_vector_remove(&space->untied, group);
 	for (int i = 0; i < n; i++)
 	{
 		if (add)
@@ -284,7 +361,7 @@ kt_fit_index_group(KtPool *pool, KtGroup *group, bool add)
 static bool
 is_linked(KtGroup *group, KtClass *class)
 {
-	/* The class's list is the one that a look-up has just been adding to. */
+	/* The last one is the one that a look-up has just been adding. */
 	for (int i = group->fits.length - 1; i >= 0; i--)
 		if (group->fits.items[i].other == class)
 			return true;
@@ -294,41 +371,66 @@ is_linked(KtGroup *group, KtClass *class)
 static void
 try_fit(KtPool *pool, KtGroup *group, KtClass *class, bool may_be_linked)
 {
-	if (may_be_linked && is_linked(group, class))
+	CHECK_FOR_INTERRUPTS();
+	if (group->open || (may_be_linked && is_linked(group, class)) || !kt_pool_fits(pool, group, class))
 		return;
-	if (kt_pool_fits(pool, group, class))
+	if (has_room(pool))
 		link_fit(pool, group, class);
+	else
+		open_group(pool, group);
+}
+
+/* The classes that have one of its values, and those that have too many to tell. */
+static void
+find_by_value(KtPool *pool, KtGroup *group)
+{
+	KtSpace    *space = group->space;
+	const KtTie *tie = &group->step->tie;
+	const KtValue *items;
+	int			n = values_of_group(group, &items);
+
+	for (int i = 0; i < n; i++)
+	{
+		KtVector   *vector = value_vector(space->classes_by_value,
+										  tie_key(space, group->step->worker_paths[tie->worker_path], &items[i]),
+										  false);
+
+		for (int j = 0; vector != NULL && j < vector->length; j++)
+			try_fit(pool, group, vector->items[j], n > 1);
+	}
+	for (int i = 0; i < space->wide.length; i++)
+		try_fit(pool, group, space->wide.items[i], false);
 }
 
 void
 kt_fit_find_for_group(KtPool *pool, KtGroup *group)
 {
-	KtSpace    *space = group->space;
+	dlist_iter	iter;
 
 	if (group->pinned)
 		return;
-	if (group->step == NULL || !group->step->has_tie)
-	{
-		dlist_iter	iter;
-
-		dlist_foreach(iter, &space->classes)
-			try_fit(pool, group, dlist_container(KtClass, of_space, iter.cur), false);
-	}
+	if (group->tied)
+		find_by_value(pool, group);
 	else
+		dlist_foreach(iter, &group->space->classes)
+			try_fit(pool, group, dlist_container(KtClass, of_space, iter.cur), false);
+}
+
+/* The groups of a step that have one of the class's values. */
+static void
+find_groups_of_step(KtPool *pool, KtClass *class, KtStepPlan *step)
+{
+	KtSpace    *space = class->space;
+	const KtValue *items;
+	int			n = values_of_tie(&class->values[step->worker_paths[step->tie.worker_path]],
+								  step->tie.worker_many, &items);
+
+	for (int i = 0; i < n; i++)
 	{
-		const KtTie *tie = &group->step->tie;
-		const KtValue *items;
-		int			n = values_of_tie(&group->values[tie->task_path], tie->task_many, &items);
+		KtVector   *vector = value_vector(space->groups_by_value, tie_key(step, 0, &items[i]), false);
 
-		for (int i = 0; i < n; i++)
-		{
-			KtVector   *vector = value_vector(space->classes_by_value,
-											  tie_key(space, group->step->worker_paths[tie->worker_path], &items[i]),
-											  false);
-
-			for (int j = 0; vector != NULL && j < vector->length; j++)
-				try_fit(pool, group, vector->items[j], n > 1);
-		}
+		for (int j = 0; vector != NULL && j < vector->length; j++)
+			try_fit(pool, vector->items[j], class, n > 1);
 	}
 }
 
@@ -345,20 +447,6 @@ kt_fit_find_for_class(KtPool *pool, KtClass *class)
 		try_fit(pool, space->untied.items[i], class, false);
 	hash_seq_init(&scan, pool->steps);
 	while ((step = hash_seq_search(&scan)) != NULL)
-	{
-		const KtValue *items;
-		int			n;
-
-		if (step->space != space || !step->has_tie)
-			continue;
-		n = values_of_tie(&class->values[step->worker_paths[step->tie.worker_path]],
-						  step->tie.worker_many, &items);
-		for (int i = 0; i < n; i++)
-		{
-			KtVector   *vector = value_vector(space->groups_by_value, tie_key(step, 0, &items[i]), false);
-
-			for (int j = 0; vector != NULL && j < vector->length; j++)
-				try_fit(pool, vector->items[j], class, n > 1);
-		}
-	}
+		if (step->space == space && step->has_tie)
+			find_groups_of_step(pool, class, step);
 }

@@ -6,6 +6,7 @@
 
 #include "utils/memutils.h"
 
+#include "base/name.h"
 #include "routing/attributes.h"
 #include "routing/placement.h"
 #include "routing/pool_private.h"
@@ -20,92 +21,110 @@ kt_pool_group(KtPool *pool, const pg_uuid_t *key)
 }
 
 static KtVector *
-pinned_vector(KtPool *pool, KtGroup *group, bool create)
+vector_by_sid(KtPool *pool, KtSpace *space, const KtSid *worker)
 {
-	KtSpace    *space = group->space;
+	bool		found;
+	KtSidVectorEntry *entry = hash_search(space->pinned_by_sid, worker, HASH_ENTER, &found);
 
-	if (!kt_sid_is_null(&group->pinned_sid))
-	{
-		bool		found;
-		KtSidVectorEntry *entry = hash_search(space->pinned_by_sid, &group->pinned_sid,
-											create ? HASH_ENTER : HASH_FIND, &found);
-
-		if (entry != NULL && !found)
-			memset(&entry->vector, 0, sizeof(KtVector));
-		return entry ? &entry->vector : NULL;
-	}
-	if (group->pinned_name != NULL)
-	{
-		KtNameEntry  *entry = kt_pool_name(space->pinned_by_name, group->pinned_name, create);
-
-		return entry ? &entry->vector : NULL;
-	}
-	return NULL;
+	if (!found)
+		memset(&entry->vector, 0, sizeof(KtVector));
+	return &entry->vector;
 }
 
-/* Is the group for one worker, and for whom? */
-static void
-pin(KtPool *pool, KtGroup *group, const KtGroupRow *row)
+/* For whom a group is: one worker by sid, one by name, nobody at all, or all who fit. */
+typedef struct Pin
 {
+	bool		pinned;
+	bool		direct;
+	KtSid		sid;
+	bytea	   *name;			/* key of it; in the current context */
+} Pin;
+
+/* A name that is too long, or no name, is for nobody. */
+static Pin
+find_pin(const KtStepPlan *step, const KtGroupRow *row)
+{
+	Pin			pin = {false};
 	KtValue		known;
-	KtVector   *vector;
 
 	if (kt_sid_is(&row->routing_target, KT_WORKER))
 	{
-		group->pinned = group->direct = true;
-		group->pinned_sid = row->routing_target;
+		pin.pinned = pin.direct = true;
+		pin.sid = row->routing_target;
+		return pin;
 	}
-	else if (group->step != NULL && group->step->target->known_worker != NULL)
+	if (step == NULL || step->target->known_worker == NULL)
+		return pin;
+	pin.pinned = true;
+	known = kt_known_worker(step->target, row->attributes);
+	if (known.kind == KT_VALUE_NULL || known.length > KT_NAME_MAX_SIZE)
+		return pin;
+	if (step->target->known_by_name)
+		pin.name = kt_name_key(pnstrdup(known.text, known.length));
+	else if (!kt_sid_parse(known.text, known.length, &pin.sid))
+		memset(&pin.sid, 0, sizeof(KtSid));
+	return pin;
+}
+
+static void
+pin_group(KtPool *pool, KtGroup *group, const Pin *pin)
+{
+	group->pinned = pin->pinned;
+	group->direct = pin->direct;
+	group->pinned_sid = pin->sid;
+	if (!kt_sid_is_null(&pin->sid))
+		kt_vector_add(pool, vector_by_sid(pool, group->space, &pin->sid), group);
+	else if (pin->name != NULL)
 	{
-		group->pinned = true;
-		known = kt_known_worker(group->step->target, row->attributes);
-		if (known.kind != KT_VALUE_NULL && group->step->target->known_by_name)
-			group->pinned_name = MemoryContextStrdup(pool->context,
-													 pnstrdup(known.text, Min(known.length, KT_NAME_SIZE - 1)));
-		else if (known.kind == KT_VALUE_NULL ||
-				 !kt_sid_parse(known.text, known.length, &group->pinned_sid))
-			memset(&group->pinned_sid, 0, sizeof(KtSid));
+		group->pinned_name = kt_pool_enter_name(pool, group->space, pin->name);
+		kt_vector_add(pool, &group->pinned_name->groups, group);
 	}
-	vector = pinned_vector(pool, group, true);
-	if (vector != NULL)
-		kt_vector_add(pool, vector, group);
 }
 
 /* The last one takes its entry along: tasks may name workers that never were. */
 static void
-unpin(KtPool *pool, KtGroup *group)
+unpin_group(KtPool *pool, KtGroup *group)
 {
-	KtSpace    *space = group->space;
-	KtVector   *vector = pinned_vector(pool, group, false);
-
-	if (vector == NULL)
-		return;
-	kt_vector_remove(vector, group);
-	if (vector->length > 0)
-		return;
-	pfree(vector->items);
 	if (!kt_sid_is_null(&group->pinned_sid))
-		hash_search(space->pinned_by_sid, &group->pinned_sid, HASH_REMOVE, NULL);
-	else
-		hash_search(space->pinned_by_name,
-					kt_pool_name(space->pinned_by_name, group->pinned_name, false)->key, HASH_REMOVE, NULL);
+	{
+		KtVector   *vector = vector_by_sid(pool, group->space, &group->pinned_sid);
+
+		kt_vector_remove(vector, group);
+		if (vector->length > 0)
+			return;
+		pfree(vector->items);
+		hash_search(group->space->pinned_by_sid, &group->pinned_sid, HASH_REMOVE, NULL);
+	}
+	else if (group->pinned_name != NULL)
+	{
+		kt_vector_remove(&group->pinned_name->groups, group);
+		kt_pool_leave_name(group->space, group->pinned_name);
+	}
+}
+
+/* What the step's expression reads of the task, in the current context; NULL: nothing. */
+static KtValue *
+read_values(const KtExpr *expression, Jsonb *attributes)
+{
+	KtValue    *values;
+
+	if (expression == NULL)
+		return NULL;
+	values = palloc0(sizeof(KtValue) * Max(expression->npaths, 1));
+	for (uint32 i = 0; i < expression->npaths; i++)
+		if (expression->paths[i].subject == KT_SUBJECT_TASK)
+			values[i] = kt_attributes_read(attributes, &expression->paths[i]);
+	return values;
 }
 
 static void
-copy_values(KtPool *pool, KtGroup *group, Jsonb *attributes)
+copy_values(KtPool *pool, KtGroup *group, const KtExpr *expression, const KtValue *values)
 {
-	const KtExpr *expression = group->step ? group->step->target->expression : NULL;
-
 	if (expression == NULL)
 		return;
 	group->values = kt_pool_alloc(pool, sizeof(KtValue) * Max(expression->npaths, 1));
 	for (uint32 i = 0; i < expression->npaths; i++)
-		if (expression->paths[i].subject == KT_SUBJECT_TASK)
-		{
-			KtValue		value = kt_attributes_read(attributes, &expression->paths[i]);
-
-			group->values[i] = kt_value_copy(&value, pool->context);
-		}
+		group->values[i] = kt_value_copy(&values[i], pool->context);
 	group->space->ntimed += (expression->subjects & (1 << KT_SUBJECT_TASKROUTER)) != 0;
 	group->space->ncounting += (expression->subjects & (1 << KT_SUBJECT_CHANNEL)) != 0;
 }
@@ -121,6 +140,9 @@ kt_pool_make_group(KtPool *pool, const KtGroupRow *row)
 	KtGroup    *group;
 	KtStepPlan *step = NULL;
 	const KtTaskQueue *queue = NULL;
+	const KtExpr *expression;
+	KtValue    *values;
+	Pin			pin;
 	int			channel;
 	bool		found;
 
@@ -135,6 +157,10 @@ kt_pool_make_group(KtPool *pool, const KtGroupRow *row)
 	/* As a step, a queue may be newer than the pool. */
 	if (queue != NULL && !kt_space_knows(pool, space, queue->expression))
 		return NULL;
+	/* What can fail comes before anything is changed. */
+	expression = step ? step->target->expression : NULL;
+	values = read_values(expression, row->attributes);
+	pin = find_pin(step, row);
 	group = hash_search(pool->groups, &row->key, HASH_ENTER, &found);
 	memset((char *) group + sizeof(pg_uuid_t), 0, sizeof(KtGroup) - sizeof(pg_uuid_t));
 	group->space = space;
@@ -143,8 +169,8 @@ kt_pool_make_group(KtPool *pool, const KtGroupRow *row)
 	group->channel = channel;
 	group->step = step;
 	group->ignore_capacity = row->ignore_capacity;
-	copy_values(pool, group, row->attributes);
-	pin(pool, group, row);
+	copy_values(pool, group, expression, values);
+	pin_group(pool, group, &pin);
 	kt_fit_index_group(pool, group, true);
 	kt_fit_find_for_group(pool, group);
 	pool->nempty++;
@@ -157,9 +183,9 @@ kt_group_free(KtPool *pool, KtGroup *group)
 	const KtExpr *expression = group->step ? group->step->target->expression : NULL;
 
 	Assert(group->nheads == 0 && !group->touched);
-	unpin(pool, group);
+	unpin_group(pool, group);
 	kt_fit_index_group(pool, group, false);
-	kt_fit_drop_group(group);
+	kt_fit_drop_group(pool, group);
 	if (expression != NULL)
 	{
 		for (uint32 i = 0; i < expression->npaths; i++)
@@ -172,8 +198,6 @@ kt_group_free(KtPool *pool, KtGroup *group)
 		pfree(group->fits.items);
 	if (group->heads != NULL)
 		pfree(group->heads);
-	if (group->pinned_name != NULL)
-		pfree(group->pinned_name);
 	pool->nempty--;
 	hash_search(pool->groups, &group->key, HASH_REMOVE, NULL);
 }

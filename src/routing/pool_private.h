@@ -9,9 +9,6 @@
 
 #include "routing/pool.h"
 
-/* Names of workers are at most 64 characters. */
-#define KT_NAME_SIZE 260
-
 /* Entries of hash tables. */
 typedef struct KtVectorEntry
 {
@@ -25,12 +22,13 @@ typedef struct KtSidVectorEntry
 	KtVector	vector;
 } KtSidVectorEntry;
 
-typedef struct KtNameEntry
+/* By the key of a worker's name: see base/name.h. */
+struct KtNameEntry
 {
-	char		key[KT_NAME_SIZE];	/* in lower case */
-	KtPoolWorker *worker;
-	KtVector	vector;			/* of KtGroup */
-} KtNameEntry;
+	bytea	   *key;
+	KtPoolWorker *worker;		/* of this name */
+	KtVector	groups;			/* for whoever has it */
+};
 
 typedef struct KtClassEntry
 {
@@ -61,17 +59,23 @@ extern void kt_fit_index_class(KtPool *pool, KtClass *class, bool add);
 extern void kt_fit_index_group(KtPool *pool, KtGroup *group, bool add);
 extern void kt_fit_find_for_class(KtPool *pool, KtClass *class);
 extern void kt_fit_find_for_group(KtPool *pool, KtGroup *group);
-extern void kt_fit_drop_class(KtClass *class);
-extern void kt_fit_drop_group(KtGroup *group);
+extern void kt_fit_drop_class(KtPool *pool, KtClass *class);
+extern void kt_fit_drop_group(KtPool *pool, KtGroup *group);
 
 /* pool_class.c: the class of these values, made where there is none. */
 extern KtClass *kt_class_find(KtPool *pool, KtSpace *space, const KtSid *activity,
 							  const KtValue *values);
+
+/* A slot becomes idle in its class, or no longer is. */
+extern void kt_idle_add(KtSlot *slot, int channel);
+extern void kt_idle_remove(KtSlot *slot, int channel);
 extern void kt_class_free(KtPool *pool, KtClass *class);
 extern void kt_value_free(KtValue *value);
 
 /* pool_worker.c */
-extern KtNameEntry *kt_pool_name(HTAB *hash, const char *name, bool create);
+extern KtNameEntry *kt_pool_find_name(KtSpace *space, const bytea *key);
+extern KtNameEntry *kt_pool_enter_name(KtPool *pool, KtSpace *space, const bytea *key);
+extern void kt_pool_leave_name(KtSpace *space, KtNameEntry *entry);
 extern void kt_pool_touch_idle(KtPool *pool, KtPoolWorker *worker);
 
 /* pool_group.c: it has no tasks. */

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "base/name.h"
 #include "base/spi.h"
 #include "routing/pool_private.h"
 
@@ -103,14 +104,29 @@ load_channels(KtPool *pool, KtSpace *space)
 	SPITupleTable *table = SPI_tuptable;
 
 	space->channels = kt_pool_alloc(pool, sizeof(KtTaskChannel *) * Max(n, 1));
+	space->idle = kt_pool_alloc(pool, sizeof(dlist_head) * Max(n, 1));
 	for (uint64 i = 0; i < n; i++)
 	{
 		KtSid		sid = (SPI_tuptable = table, kt_column_sid(i, 1));
 		const KtTaskChannel *channel = kt_config_task_channel(pool->config, &sid);
 
 		if (channel != NULL)
+		{
+			dlist_init(&space->idle[space->nchannels]);
 			space->channels[space->nchannels++] = channel;
+		}
 	}
+}
+
+static HTAB *
+make_names(KtPool *pool)
+{
+	HASHCTL		control = {
+		.keysize = sizeof(bytea *), .entrysize = sizeof(KtNameEntry), .hcxt = pool->context,
+		.hash = kt_name_hash, .match = kt_name_match
+	};
+
+	return hash_create("names", 64, &control, HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
 }
 
 bool
@@ -143,8 +159,7 @@ kt_pool_space(KtPool *pool, const KtSid *workspace)
 	space->classes_by_value = kt_pool_hash(pool, "classes by value", sizeof(uint64), sizeof(KtVectorEntry));
 	space->groups_by_value = kt_pool_hash(pool, "groups by value", sizeof(uint64), sizeof(KtVectorEntry));
 	space->pinned_by_sid = kt_pool_hash(pool, "pinned by sid", sizeof(KtSid), sizeof(KtSidVectorEntry));
-	space->pinned_by_name = kt_pool_hash(pool, "pinned by name", KT_NAME_SIZE, sizeof(KtNameEntry));
-	space->workers_by_name = kt_pool_hash(pool, "workers by name", KT_NAME_SIZE, sizeof(KtNameEntry));
+	space->names = make_names(pool);
 	load_channels(pool, space);
 	note_paths(pool, space);
 	return space;

@@ -4,27 +4,45 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_collation.h"
-#include "utils/formatting.h"
 #include "utils/memutils.h"
 
+#include "base/name.h"
 #include "routing/attributes.h"
 #include "routing/pool_private.h"
 
 KtNameEntry *
-kt_pool_name(HTAB *hash, const char *name, bool create)
+kt_pool_find_name(KtSpace *space, const bytea *key)
 {
-	char		key[KT_NAME_SIZE] = {0};
-	char	   *lower = str_tolower(name, strlen(name), DEFAULT_COLLATION_OID);
-	KtNameEntry  *entry;
-	bool		found;
+	return hash_search(space->names, &key, HASH_FIND, NULL);
+}
 
-	strlcpy(key, lower, KT_NAME_SIZE);
-	entry = hash_search(hash, key, create ? HASH_ENTER : HASH_FIND, &found);
-	if (entry != NULL && !found)
-		memset((char *) entry + KT_NAME_SIZE, 0, sizeof(KtNameEntry) - KT_NAME_SIZE);
-	pfree(lower);
+KtNameEntry *
+kt_pool_enter_name(KtPool *pool, KtSpace *space, const bytea *key)
+{
+	KtNameEntry *entry = kt_pool_find_name(space, key);
+	bytea	   *copy;
+
+	if (entry != NULL)
+		return entry;
+	copy = MemoryContextAlloc(pool->context, VARSIZE(key));
+	memcpy(copy, key, VARSIZE(key));
+	entry = hash_search(space->names, &copy, HASH_ENTER, NULL);
+	memset((char *) entry + sizeof(bytea *), 0, sizeof(KtNameEntry) - sizeof(bytea *));
 	return entry;
+}
+
+/* It goes when nobody has it and no group asks for it: tasks may name workers that never were. */
+void
+kt_pool_leave_name(KtSpace *space, KtNameEntry *entry)
+{
+	bytea	   *key = entry->key;
+
+	if (entry->worker != NULL || entry->groups.length > 0)
+		return;
+	if (entry->groups.items != NULL)
+		pfree(entry->groups.items);
+	hash_search(space->names, &key, HASH_REMOVE, NULL);
+	pfree(key);
 }
 
 KtPoolWorker *
@@ -43,9 +61,9 @@ kt_pool_place_slot(KtPool *pool, KtPoolWorker *worker, int channel)
 	if (slot->idle == idle)
 		return;
 	if (idle)
-		pairingheap_add(worker->class->idle[channel], &slot->node);
+		kt_idle_add(slot, channel);
 	else
-		pairingheap_remove(worker->class->idle[channel], &slot->node);
+		kt_idle_remove(slot, channel);
 	slot->idle = idle;
 }
 
@@ -60,7 +78,7 @@ leave_class(KtPoolWorker *worker)
 	for (int i = 0; i < worker->space->nchannels; i++)
 		if (worker->slots[i].idle)
 		{
-			pairingheap_remove(class->idle[i], &worker->slots[i].node);
+			kt_idle_remove(&worker->slots[i], i);
 			worker->slots[i].idle = false;
 		}
 	dlist_delete(&worker->of_class);
@@ -113,22 +131,19 @@ worker_values(KtPool *pool, KtSpace *space, const KtWorkerRow *row)
 }
 
 static void
-set_name(KtPool *pool, KtPoolWorker *worker, const char *name)
+set_name(KtPool *pool, KtPoolWorker *worker, const char *name, const bytea *key)
 {
 	if (worker->friendly_name != NULL)
-	{
-		KtNameEntry  *entry = kt_pool_name(worker->space->workers_by_name, worker->friendly_name, false);
-
-		if (entry != NULL && entry->worker == worker)
-			entry->worker = NULL;
 		pfree(worker->friendly_name);
-		worker->friendly_name = NULL;
-	}
-	if (name != NULL)
+	worker->friendly_name = name ? MemoryContextStrdup(pool->context, name) : NULL;
+	if (worker->name != NULL && worker->name->worker == worker)
 	{
-		worker->friendly_name = MemoryContextStrdup(pool->context, name);
-		kt_pool_name(worker->space->workers_by_name, name, true)->worker = worker;
+		worker->name->worker = NULL;
+		kt_pool_leave_name(worker->space, worker->name);
 	}
+	worker->name = key ? kt_pool_enter_name(pool, worker->space, key) : NULL;
+	if (worker->name != NULL)
+		worker->name->worker = worker;
 }
 
 /* Reservations of a worker that was not known when they were told of. */
@@ -160,12 +175,17 @@ kt_pool_put_worker(KtPool *pool, const KtWorkerRow *row)
 	KtSpace    *space = kt_pool_space(pool, &row->workspace);
 	KtPoolWorker *worker;
 	KtClass    *class;
+	KtValue    *values;
+	bytea	   *key;
 	bool		found;
 	bool		renamed;
 
 	if (space == NULL)
 		return NULL;
-	class = kt_class_find(pool, space, &row->activity, worker_values(pool, space, row));
+	/* What can fail comes before anything is changed. */
+	values = worker_values(pool, space, row);
+	key = kt_name_key(row->friendly_name);
+	class = kt_class_find(pool, space, &row->activity, values);
 	worker = hash_search(pool->workers, &row->sid, HASH_ENTER, &found);
 	if (!found)
 	{
@@ -178,7 +198,7 @@ kt_pool_put_worker(KtPool *pool, const KtWorkerRow *row)
 	}
 	renamed = worker->friendly_name == NULL || strcmp(worker->friendly_name, row->friendly_name) != 0;
 	if (renamed)
-		set_name(pool, worker, row->friendly_name);
+		set_name(pool, worker, row->friendly_name, key);
 	worker->version = row->version;
 	worker->activity = row->activity;
 	worker->date_status_changed = row->date_status_changed;
@@ -203,11 +223,9 @@ kt_pool_set_stale(KtPool *pool, KtPoolWorker *worker)
 }
 
 KtPoolWorker *
-kt_pool_worker_by_name(KtSpace *space, const char *name)
+kt_pool_worker_of_name(const KtNameEntry *name)
 {
-	KtNameEntry  *entry = kt_pool_name(space->workers_by_name, name, false);
-
-	return entry ? entry->worker : NULL;
+	return name->worker;
 }
 
 static void
@@ -225,7 +243,7 @@ kt_pool_remove_worker(KtPool *pool, const KtSid *sid)
 	if (worker == NULL)
 		return;
 	leave_class(worker);
-	set_name(pool, worker, NULL);
+	set_name(pool, worker, NULL, NULL);
 	leave_orphans(pool, worker);
 	pfree(worker->slots);
 	hash_search(pool->workers, sid, HASH_REMOVE, NULL);
@@ -253,7 +271,7 @@ leave_heaps(KtPoolWorker *worker)
 {
 	for (int i = 0; i < worker->space->nchannels; i++)
 		if (worker->slots[i].idle)
-			pairingheap_remove(worker->class->idle[i], &worker->slots[i].node);
+			kt_idle_remove(&worker->slots[i], i);
 }
 
 static void
@@ -261,7 +279,7 @@ rejoin_heaps(KtPoolWorker *worker)
 {
 	for (int i = 0; i < worker->space->nchannels; i++)
 		if (worker->slots[i].idle)
-			pairingheap_add(worker->class->idle[i], &worker->slots[i].node);
+			kt_idle_add(&worker->slots[i], i);
 }
 
 void

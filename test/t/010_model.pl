@@ -925,6 +925,8 @@ for my $seed (@seeds)
 	@log = ();
 	eval {
 		set_up($seed);
+		# Whom a group fits is remembered, or asked each time, or some of both.
+		$dbh->do('SET kin_tr.debug_fits = ' . (0, -1, 5)[ $seed % 3 ]);
 		while ($rounds < $operations)
 		{
 			run_round();

@@ -50,6 +50,7 @@ END $$;
 CALL test.break(format($$UPDATE kin_tr.workspaces SET default_activity_sid = 'WA00000000000000000000000000000001' WHERE sid = %L$$, :'ws'));
 CALL test.break(format($$UPDATE kin_tr.workspaces SET timeout_activity_sid = 'WA00000000000000000000000000000001' WHERE sid = %L$$, :'ws'));
 CALL test.break($$DELETE FROM kin_tr.worker_channels WHERE sid = (SELECT sid FROM kin_tr.get_worker_channel('Bob', 'voice'))$$);
+CALL test.break($$UPDATE kin_tr.workers SET name_key = 'else' WHERE friendly_name = 'Bob'$$);
 CALL test.break(format($$UPDATE kin_tr.workflows SET current_version = 9 WHERE sid = %L$$, :'w'));
 CALL test.break(format($$DELETE FROM kin_tr.task_queues WHERE sid = %L$$, :'m'));
 CALL test.break($$UPDATE kin_tr.tasks SET assignment_status = 'lost' WHERE sid = test.task('pending')$$);

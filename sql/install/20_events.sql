@@ -16,7 +16,7 @@ COMMENT ON COLUMN kin_tr.event_eras.begun_at IS 'when, by the real clock';
 CREATE SEQUENCE kin_tr.events_id_seq INCREMENT BY 16;
 
 -- The parent has columns and policies only, each partition its own key and
--- indexes; event.c writes the columns in this order.
+-- indexes.
 CREATE TABLE kin_tr.events (
     id               bigint NOT NULL,
     xid              xid8 NOT NULL,

@@ -263,7 +263,6 @@ END $$;
 -- (src/routing/config.h), and check() proves it.  Nor CHECKs on the statuses: the
 -- executor would parse them anew at each statement, and only the transition
 -- functions write these columns.
--- task.c writes the columns in this order.
 CREATE TABLE kin_tr.tasks (
     sid                     kin_tr.sid,
     workspace_sid           kin_tr.sid NOT NULL,

@@ -188,25 +188,19 @@ fill_index(Table *table, TableIndex *index, Relation relation, TupleTableSlot **
 	index_close(opened, NoLock);
 }
 
-void
-kt_row_check_columns(Relation relation, int ncolumns)
+Relation
+kt_row_table(const KtShape *shape)
 {
-	if (RelationGetDescr(relation)->natts != ncolumns)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("table kin_tr.%s has %d columns, not %d", RelationGetRelationName(relation),
-						RelationGetDescr(relation)->natts, ncolumns),
-				 errdetail("Either it has been altered, or kin_tr's library and its objects are of different versions."),
-				 errhint("ALTER EXTENSION kin_tr UPDATE, after a restart if the library is new.")));
+	return table_open(kt_relation_oid(shape->table), RowExclusiveLock);
 }
 
-Relation
-kt_row_table(const char *name, int ncolumns)
+TupleTableSlot *
+kt_row_make(Relation relation, const KtShape *shape, Datum *values, bool *isnull)
 {
-	Relation	relation = table_open(kt_relation_oid(name), RowExclusiveLock);
+	TupleTableSlot *slot = table_slot_create(relation, NULL);
 
-	kt_row_check_columns(relation, ncolumns);
-	return relation;
+	ExecForceStoreHeapTuple(kt_columns_form(relation, shape, NULL, values, isnull), slot, true);
+	return slot;
 }
 
 void
@@ -222,7 +216,7 @@ kt_row_insert(Relation relation, TupleTableSlot **slots, int nslots)
 }
 
 void
-kt_row_update(Relation relation, HeapTuple *tuple, Datum *values, bool *isnull)
+kt_row_update(Relation relation, const KtShape *shape, HeapTuple *tuple, Datum *values, bool *isnull)
 {
 	Table	   *table = find_table(relation);
 	TupleTableSlot *slot = table_slot_create(relation, NULL);
@@ -230,7 +224,7 @@ kt_row_update(Relation relation, HeapTuple *tuple, Datum *values, bool *isnull)
 	ItemPointerData tid = (*tuple)->t_self;
 
 	PreventCommandIfReadOnly("UPDATE");
-	ExecForceStoreHeapTuple(heap_form_tuple(RelationGetDescr(relation), values, isnull), slot, true);
+	ExecForceStoreHeapTuple(kt_columns_form(relation, shape, *tuple, values, isnull), slot, true);
 	simple_table_tuple_update(relation, &tid, slot, InvalidSnapshot, &indexes);
 	for (int i = 0; i < table->nindexes; i++)
 		if (KT_UPDATES_INDEX(indexes, table->indexes[i].info))
@@ -311,7 +305,7 @@ kt_row_fetch(Relation relation, const KtSid *sid, KtRowLock lock, HeapTuple *tup
 
 /* The index of all rows that begins with a column. */
 static Oid
-index_of_column(const Table *table, const Relation relation, AttrNumber column)
+index_of_column(const Table *table, Relation relation, AttrNumber column)
 {
 	for (int i = 0; i < table->nindexes; i++)
 		if (table->indexes[i].predicate == NULL &&
@@ -325,10 +319,12 @@ index_of_column(const Table *table, const Relation relation, AttrNumber column)
 }
 
 int
-kt_row_find(Relation relation, AttrNumber column, const KtSid *sid, bool latest, HeapTuple **tuples)
+kt_row_find(Relation relation, const KtShape *shape, int column, const KtSid *sid, bool latest,
+			HeapTuple **tuples)
 {
 	Table	   *table = find_table(relation);
-	Relation	index = index_open(index_of_column(table, relation, column), AccessShareLock);
+	AttrNumber	number = kt_columns(relation, shape)[column];
+	Relation	index = index_open(index_of_column(table, relation, number), AccessShareLock);
 	Snapshot	snapshot = RegisterSnapshot(latest ? GetLatestSnapshot() : GetTransactionSnapshot());
 	TupleTableSlot *slot = table_slot_create(relation, NULL);
 	IndexScanDesc scan;

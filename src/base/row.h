@@ -16,11 +16,10 @@
 #include "executor/tuptable.h"
 #include "utils/rel.h"
 
+#include "base/columns.h"
 #include "base/sid.h"
 
-/* An error where the table has not just the columns that the library knows. */
-extern Relation kt_row_table(const char *name, int ncolumns);
-extern void kt_row_check_columns(Relation table, int ncolumns);
+extern Relation kt_row_table(const KtShape *shape);
 
 typedef enum KtRowLock
 {
@@ -47,17 +46,22 @@ extern KtRowResult kt_row_fetch(Relation table, const KtSid *sid, KtRowLock lock
 								HeapTuple *tuple);
 
 /*
- * The rows that have this sid in a column that an index begins with, as *tuples
+ * The rows that have this sid in a column of the shape that an index begins with, as *tuples
  * in the current memory context; how many.  Of what is committed now, or of what
  * the transaction's isolation lets it see.
  */
-extern int	kt_row_find(Relation table, AttrNumber column, const KtSid *sid, bool latest,
-						HeapTuple **tuples);
+extern int	kt_row_find(Relation table, const KtShape *shape, int column, const KtSid *sid,
+						bool latest, HeapTuple **tuples);
 
-/* Both make what they wrote visible to what follows. */
+/*
+ * Writing, of which all is visible to what follows; values are in the order of
+ * the shape's columns.  A new row is made as a slot, which is its caller's to drop.
+ */
+extern TupleTableSlot *kt_row_make(Relation table, const KtShape *shape, Datum *values, bool *isnull);
 extern void kt_row_insert(Relation table, TupleTableSlot **slots, int nslots);
 
 /* Replaces a row that is locked; *tuple becomes its new version. */
-extern void kt_row_update(Relation table, HeapTuple *tuple, Datum *values, bool *isnull);
+extern void kt_row_update(Relation table, const KtShape *shape, HeapTuple *tuple,
+						  Datum *values, bool *isnull);
 
 #endif							/* KIN_TR_BASE_ROW_H */

@@ -130,8 +130,8 @@ kt_extension_exists(void)
 	return OidIsValid(get_extension_oid(SCHEMA_NAME, true));
 }
 
-static Oid
-parameter_type(char letter)
+Oid
+kt_type_oid(char letter)
 {
 	switch (letter)
 	{
@@ -164,7 +164,7 @@ parameter_type(char letter)
 		case 'f':
 			return FLOAT8OID;
 		default:
-			elog(ERROR, "unknown parameter type '%c'", letter);
+			elog(ERROR, "unknown letter of a type: '%c'", letter);
 	}
 }
 
@@ -178,7 +178,7 @@ prepare(KtPlan *plan)
 	if (ntypes > MAX_PARAMETERS)
 		elog(ERROR, "too many parameters: %s", plan->sql);
 	for (int i = 0; i < ntypes; i++)
-		types[i] = parameter_type(plan->types[i]);
+		types[i] = kt_type_oid(plan->types[i]);
 	prepared = SPI_prepare_cursor(plan->sql, ntypes, types, CURSOR_OPT_GENERIC_PLAN);
 	if (prepared == NULL)
 		elog(ERROR, "could not prepare \"%s\": %s", plan->sql, SPI_result_code_string(SPI_result));

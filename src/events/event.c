@@ -36,9 +36,6 @@
 /* The increment of the sequence events_id_seq. */
 #define IDS_PER_DRAW	16
 
-/* Of the table events; fill_slot() knows them. */
-#define NCOLUMNS		18
-
 /* At most so many rows in one multi-insert. */
 #define FLUSH_AT		64
 
@@ -217,50 +214,47 @@ open_partition(Relation events, TimestampTz recorded_at)
 }
 
 static void
-put_sid(TupleTableSlot *slot, int column, const KtSid *sid)
+put_sid(Datum *values, bool *isnull, KtEventColumn column, const KtSid *sid)
 {
-	slot->tts_isnull[column] = kt_sid_is_null(sid);
-	slot->tts_values[column] = SidPGetDatum(sid);
+	isnull[column] = kt_sid_is_null(sid);
+	values[column] = SidPGetDatum(sid);
 }
 
 static void
-put_document(TupleTableSlot *slot, int column, int64 id)
+put_document(Datum *values, bool *isnull, KtEventColumn column, int64 id)
 {
-	slot->tts_isnull[column] = id == 0;
-	slot->tts_values[column] = Int64GetDatum(id);
+	isnull[column] = id == 0;
+	values[column] = Int64GetDatum(id);
 }
 
-/* The columns of the table events, in their order. */
-static void
-fill_slot(TupleTableSlot *slot, KtEvent *event, TimestampTz recorded_at, Datum xid, int32 era,
-		  Datum actor)
+static TupleTableSlot *
+make_row(Relation partition, KtEvent *event, TimestampTz recorded_at, Datum xid, int32 era,
+		 Datum actor)
 {
-	int			column = 0;
+	Datum		values[KT_EVENT_NCOLUMNS];
+	bool		isnull[KT_EVENT_NCOLUMNS] = {0};
 
-	ExecClearTuple(slot);
-	memset(slot->tts_isnull, 0, slot->tts_tupleDescriptor->natts * sizeof(bool));
-	slot->tts_values[column++] = Int64GetDatum(event->id);
-	slot->tts_values[column++] = xid;
-	slot->tts_values[column++] = Int32GetDatum(era);
-	slot->tts_values[column++] = TimestampTzGetDatum(recorded_at);
-	slot->tts_values[column++] = TimestampTzGetDatum(event->date);
-	put_sid(slot, column++, &event->workspace);
-	slot->tts_values[column++] = kt_text_datum(event->type);
-	put_sid(slot, column++, &event->resource);
-	put_sid(slot, column++, &event->task);
-	put_sid(slot, column++, &event->reservation);
-	put_sid(slot, column++, &event->worker);
-	put_sid(slot, column++, &event->workflow);
-	put_sid(slot, column++, &event->task_queue);
-	put_sid(slot, column++, &event->task_channel);
-	put_document(slot, column++, event->task_document);
-	put_document(slot, column++, event->worker_document);
-	slot->tts_isnull[column] = actor == (Datum) 0;
-	slot->tts_values[column++] = actor;
-	slot->tts_isnull[column] = event->data == NULL;
-	slot->tts_values[column++] = PointerGetDatum(event->data);
-	Assert(column == NCOLUMNS);
-	ExecStoreVirtualTuple(slot);
+	values[KT_EVENT_ID] = Int64GetDatum(event->id);
+	values[KT_EVENT_XID] = xid;
+	values[KT_EVENT_ERA] = Int32GetDatum(era);
+	values[KT_EVENT_RECORDED_AT] = TimestampTzGetDatum(recorded_at);
+	values[KT_EVENT_DATE] = TimestampTzGetDatum(event->date);
+	put_sid(values, isnull, KT_EVENT_WORKSPACE, &event->workspace);
+	values[KT_EVENT_TYPE] = kt_text_datum(event->type);
+	put_sid(values, isnull, KT_EVENT_RESOURCE, &event->resource);
+	put_sid(values, isnull, KT_EVENT_TASK, &event->task);
+	put_sid(values, isnull, KT_EVENT_RESERVATION, &event->reservation);
+	put_sid(values, isnull, KT_EVENT_WORKER, &event->worker);
+	put_sid(values, isnull, KT_EVENT_WORKFLOW, &event->workflow);
+	put_sid(values, isnull, KT_EVENT_QUEUE, &event->task_queue);
+	put_sid(values, isnull, KT_EVENT_CHANNEL, &event->task_channel);
+	put_document(values, isnull, KT_EVENT_TASK_DOCUMENT, event->task_document);
+	put_document(values, isnull, KT_EVENT_WORKER_DOCUMENT, event->worker_document);
+	values[KT_EVENT_ACTOR] = actor;
+	isnull[KT_EVENT_ACTOR] = actor == (Datum) 0;
+	values[KT_EVENT_DATA] = PointerGetDatum(event->data);
+	isnull[KT_EVENT_DATA] = event->data == NULL;
+	return kt_row_make(partition, &kt_event_shape, values, isnull);
 }
 
 /*
@@ -304,13 +298,8 @@ kt_events_flush(void)
 	actor = actor_name();
 	events = table_open(kt_relation_oid("events"), RowExclusiveLock);
 	partition = open_partition(events, recorded_at);
-	kt_row_check_columns(partition, NCOLUMNS);
 	for (int i = 0; i < n; i++)
-	{
-		slots[i] = table_slot_create(partition, NULL);
-		fill_slot(slots[i], &pending[i], recorded_at, xid, era, actor);
-		ExecMaterializeSlot(slots[i]);
-	}
+		slots[i] = make_row(partition, &pending[i], recorded_at, xid, era, actor);
 	kt_row_insert(partition, slots, n);
 	for (int i = 0; i < n; i++)
 		ExecDropSingleTupleTableSlot(slots[i]);

@@ -29,13 +29,28 @@
 #include "base/spi.h"
 #include "events/log.h"
 
-/* Columns of the table events, from 1. */
-enum
-{
-	COLUMN_ID = 1, COLUMN_XID, COLUMN_ERA, COLUMN_RECORDED_AT, COLUMN_DATE, COLUMN_WORKSPACE,
-	COLUMN_TYPE, COLUMN_RESOURCE, COLUMN_TASK, COLUMN_RESERVATION, COLUMN_WORKER, COLUMN_WORKFLOW,
-	COLUMN_QUEUE, COLUMN_CHANNEL
+static const KtColumn columns[KT_EVENT_NCOLUMNS] = {
+	[KT_EVENT_ID] = {"id", 'I'},
+	[KT_EVENT_XID] = {"xid", 'x'},
+	[KT_EVENT_ERA] = {"era", 'i'},
+	[KT_EVENT_RECORDED_AT] = {"recorded_at", 'z'},
+	[KT_EVENT_DATE] = {"event_date", 'z'},
+	[KT_EVENT_WORKSPACE] = {"workspace_sid", 's'},
+	[KT_EVENT_TYPE] = {"event_type", 't'},
+	[KT_EVENT_RESOURCE] = {"resource_sid", 's'},
+	[KT_EVENT_TASK] = {"task_sid", 's'},
+	[KT_EVENT_RESERVATION] = {"reservation_sid", 's'},
+	[KT_EVENT_WORKER] = {"worker_sid", 's'},
+	[KT_EVENT_WORKFLOW] = {"workflow_sid", 's'},
+	[KT_EVENT_QUEUE] = {"task_queue_sid", 's'},
+	[KT_EVENT_CHANNEL] = {"task_channel_sid", 's'},
+	[KT_EVENT_TASK_DOCUMENT] = {"task_document", 'I'},
+	[KT_EVENT_WORKER_DOCUMENT] = {"worker_document", 'I'},
+	[KT_EVENT_ACTOR] = {"actor", 't'},
+	[KT_EVENT_DATA] = {"data", 'j'}
 };
+
+const KtShape kt_event_shape = KT_SHAPE("events", columns);
 
 typedef struct Partition
 {
@@ -43,6 +58,8 @@ typedef struct Partition
 	Relation	by_transaction; /* (era, xid) */
 	Relation	by_id;
 	TupleTableSlot *slot;
+	AttrNumber	numbers[KT_EVENT_NCOLUMNS]; /* of its columns */
+	AttrNumber	last_number;	/* the highest of those that are read */
 } Partition;
 
 struct KtLog
@@ -120,6 +137,20 @@ open_index(Relation table, AttrNumber first, AttrNumber second)
 			 errhint("Give it those of kin_tr.events_default.")));
 }
 
+static void
+open_partition(Partition *partition, Relation table)
+{
+	partition->table = table;
+	memcpy(partition->numbers, kt_columns(table, &kt_event_shape), sizeof(partition->numbers));
+	partition->last_number = 0;
+	for (int i = 0; i <= KT_EVENT_CHANNEL; i++)
+		partition->last_number = Max(partition->last_number, partition->numbers[i]);
+	partition->by_transaction = open_index(table, partition->numbers[KT_EVENT_ERA],
+										   partition->numbers[KT_EVENT_XID]);
+	partition->by_id = open_index(table, partition->numbers[KT_EVENT_ID], 0);
+	partition->slot = table_slot_create(table, NULL);
+}
+
 KtLog *
 kt_log_open(TimestampTz since)
 {
@@ -136,15 +167,10 @@ kt_log_open(TimestampTz since)
 	foreach(cell, oids)
 	{
 		Relation	table = try_table_open(lfirst_oid(cell), AccessShareLock);
-		Partition  *partition = &log->partitions[log->npartitions];
 
-		if (table == NULL)
-			continue;			/* retention has just dropped it */
-		partition->table = table;
-		partition->by_transaction = open_index(table, COLUMN_ERA, COLUMN_XID);
-		partition->by_id = open_index(table, COLUMN_ID, 0);
-		partition->slot = table_slot_create(table, NULL);
-		log->npartitions++;
+		/* Retention may have just dropped it. */
+		if (table != NULL)
+			open_partition(&log->partitions[log->npartitions++], table);
 	}
 	return log;
 }
@@ -165,22 +191,30 @@ kt_log_close(KtLog *log)
 	table_close(log->events, NoLock);
 }
 
+/* Of the row that the partition's slot has. */
+static Datum
+value(const Partition *partition, KtEventColumn column)
+{
+	return partition->slot->tts_values[partition->numbers[column] - 1];
+}
+
 static KtSid
-slot_sid(TupleTableSlot *slot, int column)
+value_sid(const Partition *partition, KtEventColumn column)
 {
 	KtSid		null = {{0}};
 
-	return slot->tts_isnull[column - 1] ? null : *DatumGetSidP(slot->tts_values[column - 1]);
+	return partition->slot->tts_isnull[partition->numbers[column] - 1] ? null :
+		*DatumGetSidP(value(partition, column));
 }
 
 static uint64
-slot_xid(TupleTableSlot *slot)
+value_xid(const Partition *partition)
 {
-	return U64FromFullTransactionId(DatumGetFullTransactionId(slot->tts_values[COLUMN_XID - 1]));
+	return U64FromFullTransactionId(DatumGetFullTransactionId(value(partition, KT_EVENT_XID)));
 }
 
 static void
-append(KtEventRefs *refs, TupleTableSlot *slot)
+append(KtEventRefs *refs, const Partition *partition)
 {
 	MemoryContext old = MemoryContextSwitchTo(refs->context);
 	KtEventRef *ref;
@@ -193,17 +227,17 @@ append(KtEventRefs *refs, TupleTableSlot *slot)
 			repalloc_huge(refs->items, sizeof(KtEventRef) * refs->capacity);
 	}
 	ref = &refs->items[refs->length++];
-	ref->id = DatumGetInt64(slot->tts_values[COLUMN_ID - 1]);
-	ref->era = DatumGetInt32(slot->tts_values[COLUMN_ERA - 1]);
-	ref->xid = slot_xid(slot);
-	ref->date = DatumGetTimestampTz(slot->tts_values[COLUMN_DATE - 1]);
-	ref->type = TextDatumGetCString(slot->tts_values[COLUMN_TYPE - 1]);
-	ref->workspace = slot_sid(slot, COLUMN_WORKSPACE);
-	ref->resource = slot_sid(slot, COLUMN_RESOURCE);
-	ref->task = slot_sid(slot, COLUMN_TASK);
-	ref->worker = slot_sid(slot, COLUMN_WORKER);
-	ref->reservation = slot_sid(slot, COLUMN_RESERVATION);
-	ref->channel = slot_sid(slot, COLUMN_CHANNEL);
+	ref->id = DatumGetInt64(value(partition, KT_EVENT_ID));
+	ref->era = DatumGetInt32(value(partition, KT_EVENT_ERA));
+	ref->xid = value_xid(partition);
+	ref->date = DatumGetTimestampTz(value(partition, KT_EVENT_DATE));
+	ref->type = TextDatumGetCString(value(partition, KT_EVENT_TYPE));
+	ref->workspace = value_sid(partition, KT_EVENT_WORKSPACE);
+	ref->resource = value_sid(partition, KT_EVENT_RESOURCE);
+	ref->task = value_sid(partition, KT_EVENT_TASK);
+	ref->worker = value_sid(partition, KT_EVENT_WORKER);
+	ref->reservation = value_sid(partition, KT_EVENT_RESERVATION);
+	ref->channel = value_sid(partition, KT_EVENT_CHANNEL);
 	MemoryContextSwitchTo(old);
 }
 
@@ -221,15 +255,15 @@ scan(const KtLog *log, Partition *partition, Relation index, ScanKey keys, int n
 	while (index_getnext_slot(found, ForwardScanDirection, partition->slot))
 	{
 		CHECK_FOR_INTERRUPTS();
-		slot_getsomeattrs(partition->slot, COLUMN_CHANNEL);
-		if (xid != 0 && slot_xid(partition->slot) != xid)
+		slot_getsomeattrs(partition->slot, partition->last_number);
+		if (xid != 0 && value_xid(partition) != xid)
 			continue;
 		if (refs->length == limit)
 		{
 			within = false;
 			break;
 		}
-		append(refs, partition->slot);
+		append(refs, partition);
 	}
 	index_endscan(found);
 	ExecClearTuple(partition->slot);

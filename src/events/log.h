@@ -11,7 +11,19 @@
 #include "nodes/pg_list.h"
 #include "utils/rel.h"
 
+#include "base/columns.h"
 #include "base/sid.h"
+
+/* The columns of the table events, and of its partitions. */
+typedef enum KtEventColumn
+{
+	KT_EVENT_ID, KT_EVENT_XID, KT_EVENT_ERA, KT_EVENT_RECORDED_AT, KT_EVENT_DATE,
+	KT_EVENT_WORKSPACE, KT_EVENT_TYPE, KT_EVENT_RESOURCE, KT_EVENT_TASK, KT_EVENT_RESERVATION,
+	KT_EVENT_WORKER, KT_EVENT_WORKFLOW, KT_EVENT_QUEUE, KT_EVENT_CHANNEL, KT_EVENT_TASK_DOCUMENT,
+	KT_EVENT_WORKER_DOCUMENT, KT_EVENT_ACTOR, KT_EVENT_DATA, KT_EVENT_NCOLUMNS
+} KtEventColumn;
+
+extern const KtShape kt_event_shape;
 
 /*
  * Oids of the partitions of the table events whose range meets since..until.

@@ -106,7 +106,7 @@ edge_event(const KtReservation *reservation, KtReservationStatus to)
 			 errhint("%s", transition_hint(reservation->status, to))));
 }
 
-/* The columns of the table reservations, in its order. */
+/* The columns of the table reservations. */
 enum
 {
 	COLUMN_SID, COLUMN_WORKSPACE, COLUMN_VERSION, COLUMN_STATUS, COLUMN_IS_OPEN, COLUMN_TASK,
@@ -114,14 +114,34 @@ enum
 	COLUMN_UPDATED, COLUMN_TIMES_OUT_AT, COLUMN_REASON, NCOLUMNS
 };
 
+static const KtColumn columns[NCOLUMNS] = {
+	[COLUMN_SID] = {"sid", 's'},
+	[COLUMN_WORKSPACE] = {"workspace_sid", 's'},
+	[COLUMN_VERSION] = {"version", 'I'},
+	[COLUMN_STATUS] = {"reservation_status", 't'},
+	[COLUMN_IS_OPEN] = {"is_open", 'b'},
+	[COLUMN_TASK] = {"task_sid", 's'},
+	[COLUMN_WORKER] = {"worker_sid", 's'},
+	[COLUMN_WORKER_NAME] = {"worker_name", 't'},
+	[COLUMN_CHANNEL] = {"task_channel_sid", 's'},
+	[COLUMN_QUEUE] = {"task_queue_sid", 's'},
+	[COLUMN_WORKFLOW] = {"workflow_sid", 's'},
+	[COLUMN_CREATED] = {"date_created", 'z'},
+	[COLUMN_UPDATED] = {"date_updated", 'z'},
+	[COLUMN_TIMES_OUT_AT] = {"times_out_at", 'z'},
+	[COLUMN_REASON] = {"reason", 't'}
+};
+
+static const KtShape shape = KT_SHAPE("reservations", columns);
+
 static KtReservation *
-read_row(HeapTuple tuple, TupleDesc descriptor)
+read_row(Relation reservations, HeapTuple tuple)
 {
 	KtReservation *reservation = palloc0(sizeof(KtReservation));
 	Datum		v[NCOLUMNS];
 	bool		n[NCOLUMNS];
 
-	heap_deform_tuple(tuple, descriptor, v, n);
+	kt_columns_read(reservations, &shape, tuple, v, n);
 	reservation->row = tuple;
 	reservation->sid = *DatumGetSidP(v[COLUMN_SID]);
 	reservation->workspace = *DatumGetSidP(v[COLUMN_WORKSPACE]);
@@ -141,11 +161,11 @@ read_row(HeapTuple tuple, TupleDesc descriptor)
 static KtRowResult
 fetch(const KtSid *sid, KtRowLock lock, KtReservation **reservation)
 {
-	Relation	reservations = kt_row_table("reservations", NCOLUMNS);
+	Relation	reservations = kt_row_table(&shape);
 	HeapTuple	tuple;
 	KtRowResult result = kt_row_fetch(reservations, sid, lock, &tuple);
 
-	*reservation = result == KT_ROW_FOUND ? read_row(tuple, RelationGetDescr(reservations)) : NULL;
+	*reservation = result == KT_ROW_FOUND ? read_row(reservations, tuple) : NULL;
 	table_close(reservations, NoLock);
 	return result;
 }
@@ -172,15 +192,15 @@ compare_sids(const void *a, const void *b)
 static KtSid *
 open_of_task(const KtSid *task, bool latest, int *count)
 {
-	Relation	reservations = kt_row_table("reservations", NCOLUMNS);
+	Relation	reservations = kt_row_table(&shape);
 	HeapTuple  *tuples;
-	int			n = kt_row_find(reservations, COLUMN_TASK + 1, task, latest, &tuples);
+	int			n = kt_row_find(reservations, &shape, COLUMN_TASK, task, latest, &tuples);
 	KtSid	   *sids = palloc(sizeof(KtSid) * Max(n, 1));
 
 	*count = 0;
 	for (int i = 0; i < n; i++)
 	{
-		KtReservation *reservation = read_row(tuples[i], RelationGetDescr(reservations));
+		KtReservation *reservation = read_row(reservations, tuples[i]);
 
 		if (kt_reservation_is_open(reservation->status))
 			sids[(*count)++] = reservation->sid;
@@ -224,11 +244,11 @@ kt_reservations_try_lock(const KtSid *task)
 static void
 store(KtReservation *reservation, const char *reason)
 {
-	Relation	reservations = kt_row_table("reservations", NCOLUMNS);
+	Relation	reservations = kt_row_table(&shape);
 	Datum		v[NCOLUMNS];
 	bool		n[NCOLUMNS];
 
-	heap_deform_tuple(reservation->row, RelationGetDescr(reservations), v, n);
+	kt_columns_read(reservations, &shape, reservation->row, v, n);
 	v[COLUMN_VERSION] = Int64GetDatum(reservation->version);
 	v[COLUMN_STATUS] = kt_text_datum(status_names[reservation->status]);
 	v[COLUMN_IS_OPEN] = BoolGetDatum(kt_reservation_is_open(reservation->status));
@@ -240,7 +260,7 @@ store(KtReservation *reservation, const char *reason)
 		v[COLUMN_REASON] = kt_text_datum(reason);
 		n[COLUMN_REASON] = false;
 	}
-	kt_row_update(reservations, &reservation->row, v, n);
+	kt_row_update(reservations, &shape, &reservation->row, v, n);
 	table_close(reservations, NoLock);
 }
 
@@ -291,13 +311,11 @@ kt_reservation_create(KtConfig *config, const KtTask *task, const KtWorkerCard *
 {
 	KtReservation reservation = {kt_sid_new(KT_RESERVATION)};
 	const char *event = edge_event(&reservation, KT_RESERVATION_PENDING);
-	Relation	reservations = kt_row_table("reservations", NCOLUMNS);
-	TupleTableSlot *slot = table_slot_create(reservations, NULL);
-	Datum	   *v = slot->tts_values;
-	bool	   *n = slot->tts_isnull;
+	Relation	reservations = kt_row_table(&shape);
+	TupleTableSlot *slot;
+	Datum		v[NCOLUMNS] = {0};
+	bool		n[NCOLUMNS] = {0};
 
-	ExecClearTuple(slot);
-	memset(n, 0, sizeof(bool) * NCOLUMNS);
 	v[COLUMN_SID] = SidPGetDatum(&reservation.sid);
 	v[COLUMN_WORKSPACE] = SidPGetDatum(&task->workspace);
 	v[COLUMN_VERSION] = Int64GetDatum(0);
@@ -314,8 +332,7 @@ kt_reservation_create(KtConfig *config, const KtTask *task, const KtWorkerCard *
 	v[COLUMN_CREATED] = v[COLUMN_UPDATED] = TimestampTzGetDatum(now);
 	v[COLUMN_TIMES_OUT_AT] = TimestampTzGetDatum(now + timeout * USECS_PER_SEC);
 	n[COLUMN_REASON] = true;
-	ExecStoreVirtualTuple(slot);
-	ExecMaterializeSlot(slot);
+	slot = kt_row_make(reservations, &shape, v, n);
 	kt_row_insert(reservations, &slot, 1);
 	ExecDropSingleTupleTableSlot(slot);
 	table_close(reservations, NoLock);

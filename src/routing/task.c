@@ -106,7 +106,7 @@ kt_task_transition(KtTask *task, KtTaskStatus to)
 			 errhint("%s", transition_hint(task->status, to))));
 }
 
-/* The columns of the table tasks, in its order. */
+/* The columns of the table tasks. */
 enum
 {
 	COLUMN_SID, COLUMN_WORKSPACE, COLUMN_VERSION, COLUMN_STATUS, COLUMN_PRIORITY, COLUMN_TIMEOUT,
@@ -117,6 +117,44 @@ enum
 	COLUMN_STEP_TRIED, COLUMN_ASSIGNMENTS, COLUMN_OPEN_RESERVATIONS, COLUMN_GROUP, COLUMN_KEY1,
 	COLUMN_KEY2, COLUMN_DOCUMENT, COLUMN_ATTRIBUTES, COLUMN_FINISHED_AT, NCOLUMNS
 };
+
+static const KtColumn columns[NCOLUMNS] = {
+	[COLUMN_SID] = {"sid", 's'},
+	[COLUMN_WORKSPACE] = {"workspace_sid", 's'},
+	[COLUMN_VERSION] = {"version", 'I'},
+	[COLUMN_STATUS] = {"assignment_status", 't'},
+	[COLUMN_PRIORITY] = {"priority", 'i'},
+	[COLUMN_TIMEOUT] = {"timeout", 'i'},
+	[COLUMN_REASON] = {"reason", 't'},
+	[COLUMN_WORKFLOW] = {"workflow_sid", 's'},
+	[COLUMN_WORKFLOW_VERSION] = {"workflow_version", 'i'},
+	[COLUMN_FILTER] = {"workflow_filter", 'i'},
+	[COLUMN_TARGET] = {"workflow_target", 'i'},
+	[COLUMN_QUEUE] = {"task_queue_sid", 's'},
+	[COLUMN_CHANNEL] = {"task_channel_sid", 's'},
+	[COLUMN_ROUTING_TARGET] = {"routing_target", 's'},
+	[COLUMN_IGNORE_CAPACITY] = {"ignore_capacity", 'b'},
+	[COLUMN_CREATED] = {"date_created", 'z'},
+	[COLUMN_UPDATED] = {"date_updated", 'z'},
+	[COLUMN_QUEUE_ENTERED] = {"task_queue_entered_date", 'z'},
+	[COLUMN_VIRTUAL_START_TIME] = {"virtual_start_time", 'z'},
+	[COLUMN_NOT_BEFORE] = {"not_before", 'z'},
+	[COLUMN_DEADLINE_BASE] = {"deadline_base", 'z'},
+	[COLUMN_STEP_DEADLINE] = {"step_deadline", 'z'},
+	[COLUMN_EXPIRES_AT] = {"expires_at", 'z'},
+	[COLUMN_WAKE_AT] = {"wake_at", 'z'},
+	[COLUMN_STEP_TRIED] = {"step_tried", 'b'},
+	[COLUMN_ASSIGNMENTS] = {"assignments", 'i'},
+	[COLUMN_OPEN_RESERVATIONS] = {"open_reservations", 'i'},
+	[COLUMN_GROUP] = {"group_key", 'u'},
+	[COLUMN_KEY1] = {"order_key1", 'I'},
+	[COLUMN_KEY2] = {"order_key2", 'I'},
+	[COLUMN_DOCUMENT] = {"document", 'I'},
+	[COLUMN_ATTRIBUTES] = {"attributes", 'j'},
+	[COLUMN_FINISHED_AT] = {"finished_at", 'z'}
+};
+
+static const KtShape shape = KT_SHAPE("tasks", columns);
 
 static KtSid
 sid_or_null(Datum value, bool isnull)
@@ -134,13 +172,13 @@ time_or_never(Datum value, bool isnull)
 
 /* A row as a struct in the current context. */
 static KtTask *
-read_row(HeapTuple tuple, TupleDesc descriptor)
+read_row(Relation tasks, HeapTuple tuple)
 {
 	KtTask	   *task = palloc0(sizeof(KtTask));
 	Datum		v[NCOLUMNS];
 	bool		n[NCOLUMNS];
 
-	heap_deform_tuple(tuple, descriptor, v, n);
+	kt_columns_read(tasks, &shape, tuple, v, n);
 	task->row = tuple;
 	task->sid = *DatumGetSidP(v[COLUMN_SID]);
 	task->workspace = *DatumGetSidP(v[COLUMN_WORKSPACE]);
@@ -184,12 +222,12 @@ read_row(HeapTuple tuple, TupleDesc descriptor)
 static KtRowResult
 fetch(const KtSid *sid, KtRowLock lock, KtTask **task)
 {
-	Relation	tasks = kt_row_table("tasks", NCOLUMNS);
+	Relation	tasks = kt_row_table(&shape);
 	HeapTuple	tuple;
 	KtRowResult result;
 
 	result = kt_row_fetch(tasks, sid, lock, &tuple);
-	*task = result == KT_ROW_FOUND ? read_row(tuple, RelationGetDescr(tasks)) : NULL;
+	*task = result == KT_ROW_FOUND ? read_row(tasks, tuple) : NULL;
 	table_close(tasks, NoLock);
 	return result;
 }
@@ -271,13 +309,13 @@ put_row(KtTask *task, Datum *values, bool *isnull)
 void
 kt_task_insert(KtTask *task)
 {
-	Relation	tasks = kt_row_table("tasks", NCOLUMNS);
-	TupleTableSlot *slot = table_slot_create(tasks, NULL);
+	Relation	tasks = kt_row_table(&shape);
+	TupleTableSlot *slot;
+	Datum		values[NCOLUMNS];
+	bool		isnull[NCOLUMNS];
 
-	ExecClearTuple(slot);
-	put_row(task, slot->tts_values, slot->tts_isnull);
-	ExecStoreVirtualTuple(slot);
-	ExecMaterializeSlot(slot);
+	put_row(task, values, isnull);
+	slot = kt_row_make(tasks, &shape, values, isnull);
 	kt_row_insert(tasks, &slot, 1);
 	ExecDropSingleTupleTableSlot(slot);
 	table_close(tasks, NoLock);
@@ -286,16 +324,16 @@ kt_task_insert(KtTask *task)
 void
 kt_task_store_unseen(KtTask *task)
 {
-	Relation	tasks = kt_row_table("tasks", NCOLUMNS);
+	Relation	tasks = kt_row_table(&shape);
 	Datum		values[NCOLUMNS];
 	bool		isnull[NCOLUMNS];
 
 	put_row(task, values, isnull);
 	/* Attributes that are as they were stay where they are, large ones out of line. */
 	if (!task->attributes_changed)
-		values[COLUMN_ATTRIBUTES] = heap_getattr(task->row, COLUMN_ATTRIBUTES + 1,
+		values[COLUMN_ATTRIBUTES] = heap_getattr(task->row, kt_columns(tasks, &shape)[COLUMN_ATTRIBUTES],
 												 RelationGetDescr(tasks), &isnull[COLUMN_ATTRIBUTES]);
-	kt_row_update(tasks, &task->row, values, isnull);
+	kt_row_update(tasks, &shape, &task->row, values, isnull);
 	task->attributes_changed = false;
 	table_close(tasks, NoLock);
 }

@@ -7,7 +7,6 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "miscadmin.h"
@@ -28,35 +27,41 @@ PG_FUNCTION_INFO_V1(kin_tr_update_worker_activity);
 /* The columns of the table workers that are read here. */
 enum
 {
-	COLUMN_SID = 1,
-	COLUMN_WORKSPACE = 2,
-	COLUMN_FRIENDLY_NAME = 3,
-	COLUMN_ACTIVITY = 5,
-	COLUMN_STATUS_CHANGED = 8,
-	COLUMN_VERSION = 9,
-	COLUMN_DOCUMENT = 10,
-	NCOLUMNS = 10
+	COLUMN_WORKSPACE, COLUMN_FRIENDLY_NAME, COLUMN_ACTIVITY, COLUMN_STATUS_CHANGED, COLUMN_VERSION,
+	COLUMN_DOCUMENT, NCOLUMNS
 };
+
+static const KtColumn columns[NCOLUMNS] = {
+	[COLUMN_WORKSPACE] = {"workspace_sid", 's'},
+	[COLUMN_FRIENDLY_NAME] = {"friendly_name", 't'},
+	[COLUMN_ACTIVITY] = {"activity_sid", 's'},
+	[COLUMN_STATUS_CHANGED] = {"date_status_changed", 'z'},
+	[COLUMN_VERSION] = {"version", 'I'},
+	[COLUMN_DOCUMENT] = {"document", 'I'}
+};
+
+static const KtShape shape = KT_SHAPE("workers", columns);
 
 static KtRowResult
 read_card(const KtSid *sid, KtRowLock lock, KtWorkerCard *card)
 {
-	Relation	workers = kt_row_table("workers", NCOLUMNS);
-	TupleDesc	descriptor = RelationGetDescr(workers);
+	Relation	workers = kt_row_table(&shape);
 	KtRowResult result;
 	HeapTuple	row;
-	bool		isnull;
+	Datum		v[NCOLUMNS];
+	bool		n[NCOLUMNS];
 
 	result = kt_row_fetch(workers, sid, lock, &row);
 	if (result == KT_ROW_FOUND)
 	{
+		kt_columns_read(workers, &shape, row, v, n);
 		card->sid = *sid;
-		card->workspace = *DatumGetSidP(heap_getattr(row, COLUMN_WORKSPACE, descriptor, &isnull));
-		card->friendly_name = TextDatumGetCString(heap_getattr(row, COLUMN_FRIENDLY_NAME, descriptor, &isnull));
-		card->activity = *DatumGetSidP(heap_getattr(row, COLUMN_ACTIVITY, descriptor, &isnull));
-		card->date_status_changed = DatumGetTimestampTz(heap_getattr(row, COLUMN_STATUS_CHANGED, descriptor, &isnull));
-		card->version = DatumGetInt64(heap_getattr(row, COLUMN_VERSION, descriptor, &isnull));
-		card->document = DatumGetInt64(heap_getattr(row, COLUMN_DOCUMENT, descriptor, &isnull));
+		card->workspace = *DatumGetSidP(v[COLUMN_WORKSPACE]);
+		card->friendly_name = TextDatumGetCString(v[COLUMN_FRIENDLY_NAME]);
+		card->activity = *DatumGetSidP(v[COLUMN_ACTIVITY]);
+		card->date_status_changed = DatumGetTimestampTz(v[COLUMN_STATUS_CHANGED]);
+		card->version = DatumGetInt64(v[COLUMN_VERSION]);
+		card->document = DatumGetInt64(v[COLUMN_DOCUMENT]);
 	}
 	table_close(workers, NoLock);
 	return result;

@@ -303,7 +303,8 @@ CREATE INDEX tasks_waiting ON kin_tr.tasks (group_key, order_key1, order_key2, s
     WHERE group_key IS NOT NULL;
 CREATE INDEX tasks_wake ON kin_tr.tasks (wake_at, sid) WHERE wake_at IS NOT NULL;
 CREATE INDEX tasks_finished ON kin_tr.tasks (finished_at) WHERE finished_at IS NOT NULL;
-CREATE INDEX tasks_call ON kin_tr.tasks ((attributes ->> 'call_sid')) WHERE attributes ? 'call_sid';
+-- Of a call's sid so much as an index row has room for, whatever somebody calls a sid.
+CREATE INDEX tasks_call ON kin_tr.tasks (left(attributes ->> 'call_sid', 64)) WHERE attributes ? 'call_sid';
 COMMENT ON TABLE kin_tr.tasks IS 'Tasks that are alive, and those that finished within the last five minutes';
 COMMENT ON COLUMN kin_tr.tasks.sid IS 'WT...';
 COMMENT ON COLUMN kin_tr.tasks.workspace_sid IS 'the workspace';
@@ -433,7 +434,7 @@ COMMENT ON COLUMN kin_tr.task_history.task_channel_unique_name IS 'the channel''
 
 CREATE TABLE kin_tr.task_history_default PARTITION OF kin_tr.task_history DEFAULT;
 ALTER TABLE kin_tr.task_history_default ADD CONSTRAINT task_history_default_pkey PRIMARY KEY (sid, workspace_sid);
-CREATE INDEX task_history_default_call ON kin_tr.task_history_default ((attributes ->> 'call_sid'))
+CREATE INDEX task_history_default_call ON kin_tr.task_history_default (left(attributes ->> 'call_sid', 64))
     WHERE attributes ? 'call_sid';
 COMMENT ON TABLE kin_tr.task_history_default IS 'task_history of the first days, before dated partitions begin';
 

@@ -287,7 +287,8 @@ CREATE FUNCTION kin_tr._get_task_by_call_sid(call_sid text, workspace kin_tr.sid
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 BEGIN
     RETURN QUERY SELECT * FROM kin_tr.all_tasks t
-                  WHERE t.attributes ? 'call_sid' AND t.attributes ->> 'call_sid' = call_sid
+                  WHERE t.attributes ? 'call_sid' AND left(t.attributes ->> 'call_sid', 64) = left(call_sid, 64)
+                    AND t.attributes ->> 'call_sid' = call_sid
                     AND t.workspace_sid = workspace
                   ORDER BY t.date_created DESC, t.sid DESC LIMIT 1;
 END $$;

@@ -133,7 +133,7 @@ BEGIN
             EXECUTE format('CREATE INDEX ON kin_tr.%I (era, xid)', name);
         WHEN 'task_history' THEN
             EXECUTE format('ALTER TABLE kin_tr.%I ADD PRIMARY KEY (sid, workspace_sid)', name);
-            EXECUTE format('CREATE INDEX ON kin_tr.%I ((attributes ->> ''call_sid'')) WHERE attributes ? ''call_sid''', name);
+            EXECUTE format('CREATE INDEX ON kin_tr.%I (left(attributes ->> ''call_sid'', 64)) WHERE attributes ? ''call_sid''', name);
         ELSE
             EXECUTE format('ALTER TABLE kin_tr.%I ADD PRIMARY KEY (sid, workspace_sid)', name);
             EXECUTE format('CREATE INDEX ON kin_tr.%I (task_sid)', name);

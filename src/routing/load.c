@@ -485,6 +485,12 @@ put_reservation(KtRouter *router, uint64 row)
 
 /* ------------------------------------------------------------------- load */
 
+static void
+note_fault(void *context, const KtSid *object, const ErrorData *error)
+{
+	kt_quarantine_note(((KtRouter *) context)->quarantine, object, KT_RETRY_LOOK, "load", error);
+}
+
 void
 kt_router_load(KtRouter *router)
 {
@@ -504,7 +510,7 @@ kt_router_load(KtRouter *router)
 	own = kt_cursor_read_own(0, &nown);
 	router->own_event = nown > 0 ? own[nown - 1].id : 0;
 	kt_quarantine_load(router->quarantine);
-	router->pool = kt_pool_create(router->context);
+	router->pool = kt_pool_create(router->context, note_fault, router);
 	router->pool->now = kt_now();
 	router->pool->restricted = router->restricted;
 	router->pool->nallowed = router->nallowed;
@@ -632,7 +638,10 @@ note_looks(KtRouter *router, const KtEventRef *events, int n, Looks *looks)
 			kt_quarantine_release(router->quarantine, &event->worker);
 		}
 		else
+		{
+			kt_quarantine_release(router->quarantine, &event->resource);
 			looks->configuration = true;
+		}
 	}
 }
 

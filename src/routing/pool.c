@@ -32,7 +32,7 @@ kt_pool_alloc(KtPool *pool, Size size)
 }
 
 KtPool *
-kt_pool_create(MemoryContext parent)
+kt_pool_create(MemoryContext parent, KtPoolFault fault, void *fault_context)
 {
 	/* Blocks that double without end would take twice what is needed, for as long as the pool lives. */
 	MemoryContext context = AllocSetContextCreate(parent, "kin_tr pool", 0, POOL_BLOCK / 8, POOL_BLOCK);
@@ -40,6 +40,9 @@ kt_pool_create(MemoryContext parent)
 
 	pool->context = context;
 	pool->config = kt_config_create(context);
+	pool->configured = kt_pool_hash(pool, "configured", sizeof(KtConfiguredKey), sizeof(KtConfigured));
+	pool->fault = fault;
+	pool->fault_context = fault_context;
 	dlist_init(&pool->eager);
 	pool->spaces = kt_pool_hash(pool, "spaces", sizeof(KtSid), sizeof(KtSpace));
 	pool->steps = kt_pool_hash(pool, "steps", sizeof(((KtStepPlan *) 0)->key), sizeof(KtStepPlan));

@@ -216,10 +216,16 @@ typedef struct KtOpen
 	bool		accepted;
 } KtOpen;
 
+/* Told of a queue or workflow that cannot be used; it is as if it were not there. */
+typedef void (*KtPoolFault) (void *context, const KtSid *object, const ErrorData *error);
+
 struct KtPool
 {
 	MemoryContext context;
 	KtConfig   *config;
+	HTAB	   *configured;		/* queues and versions of workflows that have been asked for */
+	KtPoolFault fault;
+	void	   *fault_context;
 	TimestampTz now;			/* kin_tr's, of this turn */
 	uint64		sequence;
 	HTAB	   *spaces;
@@ -238,7 +244,7 @@ struct KtPool
 	KtVector	held;			/* groups */
 };
 
-extern KtPool *kt_pool_create(MemoryContext parent);
+extern KtPool *kt_pool_create(MemoryContext parent, KtPoolFault fault, void *fault_context);
 extern void kt_pool_destroy(KtPool *pool);
 
 /* Spaces and steps are read from the configuration; inside kt_spi_begin() .. end(). */
@@ -246,6 +252,10 @@ extern KtSpace *kt_pool_space(KtPool *pool, const KtSid *workspace);
 extern KtStepPlan *kt_pool_step(KtPool *pool, KtSpace *space, const KtSid *workflow, int32 version,
 								int32 filter, int32 target);
 extern bool kt_pool_may_use(const KtPool *pool, const KtSid *workspace);
+
+/* NULL where there is none, or it is faulty. */
+extern const KtTaskQueue *kt_pool_queue(KtPool *pool, const KtSid *queue);
+extern const KtWorkflow *kt_pool_workflow(KtPool *pool, const KtSid *workflow, int32 version);
 extern int	kt_space_channel(KtSpace *space, const KtSid *channel); /* -1: unknown */
 
 /* Does every class have the values that an expression reads of a worker? */

@@ -153,7 +153,7 @@ kt_pool_make_group(KtPool *pool, const KtGroupRow *row)
 							 row->target)) == NULL)
 		return NULL;
 	if (!kt_sid_is_null(&row->queue))
-		queue = kt_config_task_queue(pool->config, &row->queue);
+		queue = kt_pool_queue(pool, &row->queue);
 	/* As a step, a queue may be newer than the pool. */
 	if (queue != NULL && !kt_space_knows(pool, space, queue->expression))
 		return NULL;

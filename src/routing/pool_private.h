@@ -42,6 +42,19 @@ typedef struct KtHeadEntry
 	KtGroup    *group;
 } KtHeadEntry;
 
+/* A queue, or a version of a workflow. */
+typedef struct KtConfiguredKey
+{
+	KtSid		sid;
+	int32		version;
+} KtConfiguredKey;
+
+typedef struct KtConfigured
+{
+	KtConfiguredKey key;
+	const void *object;			/* NULL: there is none, or it is faulty */
+} KtConfigured;
+
 /* pool.c */
 extern HTAB *kt_pool_hash(KtPool *pool, const char *name, Size key, Size entry);
 extern void *kt_pool_alloc(KtPool *pool, Size size);	/* zeroed */

@@ -9,7 +9,64 @@
 
 #include "base/name.h"
 #include "base/spi.h"
+#include "routing/batch.h"
 #include "routing/pool_private.h"
+
+typedef struct Fetch
+{
+	KtConfig   *config;
+	KtConfigured *entry;
+} Fetch;
+
+static void
+fetch(void *context)
+{
+	Fetch	   *fetch = context;
+	const KtConfiguredKey *key = &fetch->entry->key;
+
+	fetch->entry->object = kt_sid_is(&key->sid, KT_TASK_QUEUE) ?
+		(const void *) kt_config_task_queue(fetch->config, &key->sid) :
+		(const void *) kt_config_workflow(fetch->config, &key->sid, key->version);
+}
+
+/* One that cannot be compiled concerns nobody but those who use it. */
+static const void *
+find_configured(KtPool *pool, const KtSid *sid, int32 version)
+{
+	KtConfiguredKey key;
+	KtConfigured *entry;
+	Fetch		wanted = {pool->config};
+	ErrorData  *error;
+	bool		found;
+
+	memset(&key, 0, sizeof(key));
+	key.sid = *sid;
+	key.version = version;
+	entry = hash_search(pool->configured, &key, HASH_ENTER, &found);
+	if (found)
+		return entry->object;
+	entry->object = NULL;
+	wanted.entry = entry;
+	error = kt_try(fetch, &wanted);
+	if (error != NULL)
+	{
+		pool->fault(pool->fault_context, sid, error);
+		FreeErrorData(error);
+	}
+	return entry->object;
+}
+
+const KtTaskQueue *
+kt_pool_queue(KtPool *pool, const KtSid *queue)
+{
+	return find_configured(pool, queue, 0);
+}
+
+const KtWorkflow *
+kt_pool_workflow(KtPool *pool, const KtSid *workflow, int32 version)
+{
+	return find_configured(pool, workflow, version);
+}
 
 int
 kt_space_path(KtPool *pool, KtSpace *space, const KtPath *path)
@@ -70,7 +127,7 @@ note_paths(KtPool *pool, KtSpace *space)
 	for (uint64 i = 0; i < n; i++)
 	{
 		KtSid		sid = (SPI_tuptable = table, kt_column_sid(i, 1));
-		const KtTaskQueue *queue = kt_config_task_queue(pool->config, &sid);
+		const KtTaskQueue *queue = kt_pool_queue(pool, &sid);
 
 		if (queue != NULL)
 			note_expression(pool, space, queue->expression);
@@ -81,7 +138,7 @@ note_paths(KtPool *pool, KtSpace *space)
 	{
 		KtSid		sid = (SPI_tuptable = table, kt_column_sid(i, 1));
 		int32		number = kt_column_int32(i, 2);
-		const KtWorkflow *workflow = kt_config_workflow(pool->config, &sid, number);
+		const KtWorkflow *workflow = kt_pool_workflow(pool, &sid, number);
 		KtWorkflowConfiguration *configuration = workflow ? workflow->configuration : NULL;
 
 		for (int f = 0; configuration && f < configuration->nfilters; f++)
@@ -212,7 +269,7 @@ kt_pool_step(KtPool *pool, KtSpace *space, const KtSid *workflow, int32 version,
 	step = hash_search(pool->steps, &key.key, HASH_FIND, NULL);
 	if (step != NULL)
 		return step;
-	configured = kt_config_workflow(pool->config, workflow, version);
+	configured = kt_pool_workflow(pool, workflow, version);
 	if (configured == NULL)
 		return NULL;
 	step_target = filter == configured->configuration->nfilters ?

@@ -231,6 +231,16 @@ kt_quarantine_write(KtQuarantine *quarantine, const KtTransactions *transactions
 	MemoryContextReset(quarantine->context);
 }
 
+/* Its row is yet to be deleted. */
+static bool
+is_released(const KtQuarantine *quarantine, const KtSid *object)
+{
+	for (int i = 0; i < quarantine->nreleased; i++)
+		if (kt_sid_equal(&quarantine->released[i], object))
+			return true;
+	return false;
+}
+
 void
 kt_quarantine_load(KtQuarantine *quarantine)
 {
@@ -248,7 +258,8 @@ kt_quarantine_load(KtQuarantine *quarantine)
 		KtSid		object = kt_column_sid(i, 1);
 		bool		timer = strcmp(kt_column_cstring(i, 2), "timer") == 0;
 
-		kt_retry_keep(quarantine->retries, &object, timer ? KT_RETRY_TIMER : KT_RETRY_LOOK,
+		if (!is_released(quarantine, &object))
+			kt_retry_keep(quarantine->retries, &object, timer ? KT_RETRY_TIMER : KT_RETRY_LOOK,
 					  kt_column_int32(i, 3), kt_column_int64(i, 4) - now);
 	}
 }

@@ -20,6 +20,7 @@
 #include "base/home.h"
 #include "base/lock.h"
 #include "base/monotonic.h"
+#include "base/process.h"
 #include "base/spi.h"
 #include "base/access.h"
 #include "routing/attributes.h"
@@ -154,7 +155,7 @@ static Answer
 is_to_be_skipped(KtRouter *router, const KtTask *task, const KtExpr *skip_if)
 {
 	KtSpace    *space = kt_pool_space(router->pool, &task->workspace);
-	const KtTaskQueue *queue = kt_config_task_queue(router->pool->config, &task->task_queue);
+	const KtTaskQueue *queue = kt_pool_queue(router->pool, &task->task_queue);
 	KtValue    *values = palloc0(sizeof(KtValue) * Max(skip_if->npaths, 1));
 
 	if (space == NULL || (queue != NULL && !kt_space_knows(router->pool, space, queue->expression)))
@@ -460,8 +461,14 @@ own_router(void)
 static void
 lock_or_refuse(void)
 {
-	/* While the clock is set the router gives its lock up, though it may be just about to. */
-	if (!kt_lock_role(KT_ROLE_ROUTER, kt_clock_is_set()))
+	bool		clock_is_set = kt_clock_is_set();
+
+	/*
+	 * While the clock is set the router gives its lock up, though it may be just
+	 * about to.  Else nobody is to have it in its place, not even for a moment:
+	 * the moment may last as long as a transaction.
+	 */
+	if ((!clock_is_set && kt_router_is_expected()) || !kt_lock_role(KT_ROLE_ROUTER, clock_is_set))
 		ereport(ERROR,
 				(errcode(KT_ERRCODE_WORKER_ACTIVE),
 				 errmsg("the router is running in this database"),

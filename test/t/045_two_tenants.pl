@@ -1,0 +1,261 @@
+# Whatever one tenant commits or holds locked, the other's tasks are offered as ever.
+#
+# "Theirs" misbehaves, by roles of kind app that have no other right; "Mine" has
+# an idle worker all the time, and each of its tasks must be offered within a
+# second of its commit.  Where an object of Theirs is bad, it is in quarantine.
+
+use strict;
+use warnings FATAL => 'all';
+
+use Test::More;
+use Time::HiRes qw(time);
+
+use KinTr::Cluster;
+
+my $node = start_node('two_tenants', conf => "max_prepared_transactions = 4\nkin_tr.sweep_interval = 5\n");
+my $owner = connect_to($node);
+my @slowest = ('nothing', 0);
+
+$owner->do('SET client_min_messages = error');
+for my $tenant (qw(Mine Theirs))
+{
+	my $role = lc $tenant;
+
+	$owner->do('SELECT kin_tr.setup_workspace(?)', undef, $tenant);
+	$owner->do("CREATE ROLE $role LOGIN");
+	$owner->do("SELECT kin_tr.grant_access('$role', 'app', '$tenant')");
+	$owner->do("SELECT kin_tr.update_workspace('$tenant', timeout_activity => 'Available')");
+}
+$owner->do(q{SELECT kin_tr.create_worker('mine', activity => 'Available', workspace => 'Mine')});
+$owner->do(q{SELECT kin_tr.update_worker_channel('mine', 'default', 1000, workspace => 'Mine')});
+
+my $mine = connect_to($node, 'postgres', user => 'mine');
+
+sub theirs { return connect_to($node, 'postgres', user => 'theirs'); }
+sub value { my ($dbh, $sql, @values) = @_; return scalar $dbh->selectrow_array($sql, undef, @values); }
+
+# A task of Mine is offered within a second, three times in a row; it is worked on and ends.
+sub mine_goes_on
+{
+	my ($what) = @_;
+	my $worst = 0;
+
+	for (1 .. 3)
+	{
+		my $task = value($mine, 'SELECT kin_tr.create_task()');
+		my $began = time;
+		my $reservation;
+
+		$reservation = value($mine, 'SELECT sid FROM kin_tr.reservations WHERE task_sid = ?', $task)
+			until $reservation || time - $began > 30;
+		$worst = time - $began if time - $began > $worst;
+		next if !$reservation;
+		$mine->do('SELECT kin_tr.accept_reservation(?)', undef, $reservation);
+		$mine->do('SELECT kin_tr.complete_task(?)', undef, $task);
+	}
+	cmp_ok($worst, '<', 1, "$what: the other tenant's tasks are offered within a second");
+	@slowest = ($what, $worst) if $worst > $slowest[1];
+	return;
+}
+
+# While Theirs does something over and over.
+sub mine_goes_on_while
+{
+	my ($what, $seconds, $do) = @_;
+	my $until = time + $seconds;
+
+	while (time < $until)
+	{
+		$do->();
+		mine_goes_on($what);
+	}
+	return;
+}
+
+sub in_quarantine
+{
+	my ($object) = @_;
+
+	return $node->poll_query_until('postgres', "SELECT EXISTS (SELECT FROM kin_tr.quarantined WHERE object = '$object')");
+}
+
+mine_goes_on('nothing happens');
+
+# -------------------------------------------------------------- odd values
+
+my $theirs = theirs();
+
+$owner->do(q{SELECT kin_tr.create_workflow('By name', '{"task_routing": {"filters": [{"expression": "1==1",
+	"targets": [{"queue": "General Queue", "known_worker_friendly_name": "task.agent"}]}]}}', workspace => 'Theirs')});
+$owner->do(q{SELECT kin_tr.create_worker(n, activity => 'Available', workspace => 'Theirs') FROM unnest('{anna,bert}'::text[]) n});
+for my $name ("repeat('\xc3\xa9', 200)", "repeat('x', 100000)", "repeat('\xf0\x9f\x98\x80', 64)", "E'\\n'", "''")
+{
+	value($theirs, "SELECT kin_tr.create_task(jsonb_build_object('agent', $name), workflow => 'By name')");
+	mine_goes_on("a known worker called $name");
+}
+value($theirs, q{SELECT count(kin_tr.create_task(jsonb_build_object('agent', 'nobody ' || n), workflow => 'By name')) FROM generate_series(1, 3000) n});
+mine_goes_on('thousands of known workers that never were');
+
+$theirs->do(q{SET default_toast_compression = lz4});
+my $long = value($theirs, q{SELECT kin_tr.create_task(jsonb_build_object('call_sid', repeat('a', 261000)), workflow => 'By name', timeout => 1)});
+$theirs->do('RESET default_toast_compression');
+query_until($node, 'postgres', "SELECT assignment_status = 'canceled' FROM kin_tr.tasks WHERE sid = '$long'",
+	'a task whose call_sid is too long for an index ends in its time');
+
+# -------------------------------------------------------------- bad rows
+
+# What no function lets through, an index of the owner's does: it fails for the
+# rows that are to become what it forbids.
+$owner->do(q{CREATE INDEX bombs ON kin_tr.tasks ((CASE WHEN attributes ->> 'bomb' = assignment_status THEN 1 / (priority - priority) END))});
+
+my @bombs = map { value($theirs, 'SELECT kin_tr.create_task(?, timeout => 1, workflow => ?)', '{"bomb": "canceled", "agent": "nobody"}', 'By name') } 1 .. 100;
+
+for my $bomb (@bombs[ 0, 99 ])
+{
+	ok(in_quarantine($bomb), 'a task whose time-out fails is in quarantine');
+}
+mine_goes_on('time-outs that fail');
+
+my $reserved = value($theirs, 'SELECT kin_tr.create_task(?, workflow => ?)', '{"bomb": "reserved", "agent": "anna"}', 'By name');
+
+ok(in_quarantine($reserved), 'a task whose assignment fails is in quarantine');
+is(value($owner, 'SELECT step FROM kin_tr.quarantined WHERE object = ?', $reserved), 'assignment', 'which says where it failed');
+mine_goes_on('an assignment that fails');
+
+my $after = value($theirs, 'SELECT kin_tr.create_task(?, workflow => ?)', '{"agent": "anna"}', 'By name');
+
+query_until($node, 'postgres', "SELECT assignment_status = 'reserved' FROM kin_tr.tasks WHERE sid = '$after'",
+	'the worker of an assignment that failed gets the next task');
+is(value($theirs, 'SELECT count(*) FROM kin_tr.quarantined'), 101, 'readers of a workspace see its quarantine');
+is(value($mine, 'SELECT count(*) FROM kin_tr.quarantined'), 0, 'and no other');
+value($theirs, 'SELECT kin_tr.update_task(?, ?)', $reserved, '{"agent": "bert"}');
+query_until($node, 'postgres', "SELECT assignment_status = 'reserved' FROM kin_tr.tasks WHERE sid = '$reserved'"
+	. " AND NOT EXISTS (SELECT FROM kin_tr.quarantine WHERE object = '$reserved')", 'one that changes is tried at once');
+$owner->do('DROP INDEX kin_tr.bombs');
+ok(value($owner, 'SELECT kin_tr.release_quarantine()'), 'the owner releases the others');
+query_until($node, 'postgres', q{SELECT count(*) = 0 FROM kin_tr.tasks WHERE attributes @> '{"bomb": "canceled"}' AND assignment_status = 'pending'},
+	'which then are tried at once');
+query_until($node, 'postgres', 'SELECT count(*) = 0 FROM kin_tr.quarantine', 'and leave the quarantine');
+
+# ------------------------------------------------------- bad configuration
+
+$owner->do(q{UPDATE kin_tr.task_queues SET target_workers = 'a ==' WHERE friendly_name = 'General Queue'
+	AND workspace_sid = (SELECT sid FROM kin_tr.workspaces WHERE friendly_name = 'Theirs')});
+$owner->do(q{SELECT kin_tr.update_activity('Busy', 'Very busy', workspace => 'Theirs')});
+mine_goes_on('a queue that cannot be compiled');
+query_until($node, 'postgres', q{SELECT EXISTS (SELECT FROM kin_tr.quarantined WHERE object::text LIKE 'WQ%')}, 'it is in quarantine');
+$owner->do(q{SELECT kin_tr.update_task_queue('General Queue', target_workers => '1==1', workspace => 'Theirs')});
+query_until($node, 'postgres', 'SELECT count(*) = 0 FROM kin_tr.quarantine', 'until it is mended');
+
+# ---------------------------------------------------------------- held locks
+
+$owner->do(q{SELECT kin_tr.update_workflow('By name', task_reservation_timeout => 1, workspace => 'Theirs')});
+$owner->do(q{SELECT kin_tr.update_worker_activity('anna', 'Available', workspace => 'Theirs')});
+$owner->do(q{SELECT count(kin_tr.cancel_task(sid)) FROM kin_tr.tasks WHERE assignment_status IN ('pending', 'reserved')
+	AND workspace_sid = (SELECT sid FROM kin_tr.workspaces WHERE friendly_name = 'Theirs')});
+$owner->do(q{SELECT kin_tr.update_workspace('Theirs', timeout_activity => 'Offline')});
+
+my $holder = connect_to($node);
+my $offered = value($theirs, 'SELECT kin_tr.create_task(?, workflow => ?)', '{"agent": "anna"}', 'By name');
+
+query_until($node, 'postgres', "SELECT count(*) = 1 FROM kin_tr.reservations WHERE task_sid = '$offered' AND is_open", 'a task is offered');
+$holder->begin_work;
+$holder->do(q{SELECT kin_tr.update_worker('anna', '{"held": true}', workspace => 'Theirs')});
+mine_goes_on_while('the worker of a reservation that times out is held', 3, sub { });
+is(value($theirs, 'SELECT assignment_status FROM kin_tr.tasks WHERE sid = ?', $offered), 'reserved', 'the reservation waits for its worker');
+# It holds the worker, and wants the task: two who wait for each other.
+$holder->do('SELECT kin_tr.cancel_task(?)', undef, $offered);
+$holder->commit;
+pass('who holds the worker can cancel the task');
+
+my $finished = value($theirs, 'SELECT kin_tr.create_task(?, workflow => ?)', '{"agent": "bert"}', 'By name');
+my $reservation;
+
+$reservation = value($theirs, 'SELECT sid FROM kin_tr.reservations WHERE task_sid = ? AND is_open', $finished) until $reservation;
+value($theirs, 'SELECT kin_tr.accept_reservation(?)', $reservation);
+value($theirs, 'SELECT kin_tr.complete_task(?)', $finished);
+$holder->begin_work;
+$holder->do(q{SELECT kin_tr.update_worker_channel('bert', 'default', 5, workspace => 'Theirs')});
+$owner->do('UPDATE kin_tr.tasks SET finished_at = finished_at - interval \'10 minutes\' WHERE finished_at IS NOT NULL');
+mine_goes_on_while('the worker of a task that is to be moved to history is held', 3, sub { });
+is(value($owner, 'SELECT count(*) FROM kin_tr.tasks WHERE finished_at < now() - interval \'9 minutes\' AND sid <> ?', $finished), 0, 'others are moved meanwhile');
+$holder->rollback;
+query_until($node, 'postgres', "SELECT count(*) = 1 FROM kin_tr.task_history WHERE sid = '$finished'", 'and it is, when nobody holds it any more');
+
+# ------------------------------------------------------- a locked backlog
+
+$owner->do(q{SELECT kin_tr.create_worker('carl', activity => 'Available', workspace => 'Theirs')});
+$owner->do(q{SELECT kin_tr.update_worker_channel('carl', 'default', 0, workspace => 'Theirs')});
+$owner->do(q{SELECT kin_tr.create_workflow('All', '{"task_routing": {"default_filter": {"queue": "General Queue"}}}', workspace => 'Theirs')});
+$owner->do(q{SELECT kin_tr.update_worker_activity(n, 'Offline', workspace => 'Theirs') FROM unnest('{anna,bert}'::text[]) n});
+value($theirs, q{SELECT count(kin_tr.create_task(workflow => 'All')) FROM generate_series(1, 10000)});
+mine_goes_on('ten thousand tasks in one commit');
+$holder->begin_work;
+$holder->do(q{SELECT kin_tr.update_workflow('All', re_evaluate_tasks => true, workspace => 'Theirs')});
+$owner->do(q{SELECT kin_tr.update_worker_channel('carl', 'default', 1, workspace => 'Theirs')});
+mine_goes_on_while('a backlog of ten thousand is locked, and a worker is idle', 4, sub { });
+my $arrived = value($theirs, q{SELECT kin_tr.create_task('{"arrived": true}', workflow => 'All')});
+query_until($node, 'postgres', "SELECT count(*) = 1 FROM kin_tr.reservations WHERE task_sid = '$arrived'",
+	'what arrives behind them is offered meanwhile');
+$holder->rollback;
+$owner->do(q{SELECT kin_tr.update_worker_channel('carl', 'default', 2, workspace => 'Theirs')});
+query_until($node, 'postgres', q{SELECT count(*) = 2 FROM kin_tr.reservations r JOIN kin_tr.workers w ON w.sid = r.worker_sid
+	WHERE w.friendly_name = 'carl' AND r.is_open}, 'and they are, when nobody holds them any more');
+
+# Held by nobody who lives: a transaction that has been prepared.
+$holder->do('BEGIN');
+$holder->do(q{SELECT kin_tr.update_worker('carl', '{"held": true}', workspace => 'Theirs')});
+$holder->do(q{PREPARE TRANSACTION 'held'});
+$owner->do(q{UPDATE kin_tr.reservations SET times_out_at = now() WHERE is_open});
+mine_goes_on_while('a prepared transaction holds a worker', 3, sub { });
+$holder->do(q{ROLLBACK PREPARED 'held'});
+
+# ------------------------------------------------------------------- floods
+
+my $flooder = theirs();
+
+is(sqlstate_of($flooder, 'SELECT kin_tr.tick()'), 'KT008', 'tick() is refused where the router runs');
+is(sqlstate_of($flooder, 'SELECT kin_tr.ring()'), '42501', 'and ring() is not theirs to call');
+
+my $router = worker_pid($node, 'postgres', 'router');
+
+$owner->do('SELECT pg_terminate_backend(?)', undef, $router);
+is(sqlstate_of($flooder, 'SELECT kin_tr.tick()'), 'KT008', 'also in the moment in which it is being started again');
+wait_for_worker($node, 'postgres', 'router', $router);
+mine_goes_on('the router has been ended');
+
+my $background = connect_to($node, 'postgres', user => 'theirs');
+
+for my $flood (
+	[ 'a flood of small tasks', q{SELECT count(kin_tr.create_task(jsonb_build_object('n', n), workflow => 'All')) FROM generate_series(1, 20000) n} ],
+	[ 'thousands of timers at one moment', q{SELECT count(kin_tr.create_task(workflow => 'All', timeout => 1)) FROM generate_series(1, 5000) n} ],
+	[ 'large attributes', q{SELECT count(kin_tr.create_task(jsonb_build_object('text', repeat('abc', 80000)), workflow => 'All')) FROM generate_series(1, 300) n} ],
+	[ 'long arrays', q{SELECT count(kin_tr.create_task(jsonb_build_object('list', (SELECT jsonb_agg(i) FROM generate_series(1, 8000) i)), workflow => 'All')) FROM generate_series(1, 50) n} ],
+	[ 'one task changed again and again', q{SELECT count(kin_tr.update_task((SELECT sid::text FROM kin_tr.tasks WHERE assignment_status = 'pending' LIMIT 1), jsonb_build_object('n', n))) FROM generate_series(1, 10000) n} ])
+{
+	my ($what, $sql) = @$flood;
+	my $statement = $background->prepare($sql, { pg_async => 1 });
+
+	$statement->execute;
+	mine_goes_on($what) until $background->pg_ready;
+	$background->pg_result;
+	mine_goes_on("$what, committed");
+}
+
+# ------------------------------------------------------- an event trigger
+
+$owner->do(q{CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no DDL today'; END $$});
+$owner->do('CREATE EVENT TRIGGER refuse ON ddl_command_start EXECUTE FUNCTION refuse()');
+$node->restart;
+$mine = connect_to($node, 'postgres', user => 'mine');
+wait_for_worker($node, 'postgres', 'router');
+mine_goes_on_while('an event trigger refuses the DDL of housekeeping', 4, sub { });
+$owner = connect_to($node);
+$owner->do('SET client_min_messages = error');
+$owner->do('DROP EVENT TRIGGER refuse');
+
+note sprintf 'the slowest offer took %.0f ms: %s', $slowest[1] * 1000, $slowest[0];
+is_sound($owner, 'afterwards');
+$_->disconnect for grep { $_->{Active} } $owner, $mine;
+$node->stop;
+done_testing();

@@ -425,7 +425,10 @@ walk(KtRouter *router, KtGroup *group)
 		kt_pool_hold_group(router->pool, group, now + WALK_REST);
 }
 
-/* From the first task on again, once the time for that has come; until then it is at its end. */
+/*
+ * The walk is at its end, with some passed over: from the first task on again, once
+ * the time for that has come.
+ */
 static void
 begin_again(KtRouter *router, KtGroup *group)
 {
@@ -435,6 +438,7 @@ begin_again(KtRouter *router, KtGroup *group)
 	/* It may have taken long to come this far: not more than a fifth of the time is for it. */
 	if (group->again_at == 0)
 		group->again_at = now + Max(SKIPPED_REST, 4 * (now - group->walk_began));
+	group->more = true;
 	if (now < group->again_at)
 	{
 		kt_pool_hold_group(router->pool, group, group->again_at);
@@ -443,22 +447,20 @@ begin_again(KtRouter *router, KtGroup *group)
 	group->skipped = false;
 	group->nbusy = 0;
 	group->walk_began = group->again_at = 0;
-	kt_pool_drop_heads(router->pool, group, &first);
+	group->boundary = first;
 }
 
 void
 kt_router_refill(KtRouter *router, KtGroup *group)
 {
-	if (group->nheads > 0 || !group->more || group->held)
-		return;
-	if (group->nbusy < KT_MANY_BUSY)
-		read_heads(router, group);
-	else
-		walk(router, group);
-	if (group->skipped && !group->more && group->nheads == 0)
+	while (group->nheads == 0 && group->more && !group->held)
 	{
-		group->more = true;
-		begin_again(router, group);
+		if (group->nbusy < KT_MANY_BUSY)
+			read_heads(router, group);
+		else
+			walk(router, group);
+		if (group->skipped && !group->more && group->nheads == 0)
+			begin_again(router, group);
 	}
 }
 

@@ -414,8 +414,12 @@ int64
 kt_router_wait(KtRouter *router)
 {
 	int64		wait = Max(router->next_timer - GetCurrentTimestamp(), 0);
-	int64		held = kt_pool_next_hold(router->pool);
+	int64		held;
 
+	/* It has forgotten all, and is to load it. */
+	if (router->pool == NULL)
+		return 0;
+	held = kt_pool_next_hold(router->pool);
 	if (held != PG_INT64_MAX)
 		wait = Min(wait, Max(held - kt_monotonic(), 0));
 	return Min(wait, kt_retries_wait(router->retries));

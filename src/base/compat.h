@@ -73,6 +73,13 @@
 	index_beginscan(table, index, snapshot, nkeys, 0)
 #endif
 
+/* PG 16 keeps settings in a hash table, and has a palloc'd list made of it; callers include utils/guc_tables.h. */
+#if PG_VERSION_NUM >= 160000
+#define KT_GUC_VARIABLES(n) get_guc_variables(n)
+#else
+#define KT_GUC_VARIABLES(n) (*(n) = GetNumConfigOptions(), get_guc_variables())
+#endif
+
 /* What an interrupted DROP DATABASE has left is marked so from PG 15.4 on. */
 #define KT_DATABASE_IS_INVALID(database) ((database)->datconnlimit == -2)
 

@@ -5,7 +5,8 @@
  * It compares what should run with what runs, and so needs to have seen
  * nothing happen: at start, when CREATE EXTENSION commits, when a worker ends,
  * and on a slow timer.  Whether a database has the extension can only be seen
- * from inside, so a scout goes in, looks, and ends.
+ * from inside, so a scout goes in, looks, and ends: one at a time, so that many
+ * databases leave room for the workers of few.
  */
 #include "postgres.h"
 
@@ -16,36 +17,49 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_database.h"
-#include "libpq/pqsignal.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
-#include "postmaster/interrupt.h"
 #include "storage/ipc.h"
-#include "storage/latch.h"
-#include "tcop/tcopprot.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
 #include "base/guc.h"
+#include "base/monotonic.h"
 #include "base/spi.h"
 #include "workers/loop.h"
+#include "workers/settings.h"
+#include "workers/signals.h"
 #include "workers/slots.h"
 #include "workers/workers.h"
 
 #define LIBRARY "kin_tr"
 
-/* A worker that ends soon after its start is started again with ever more delay. */
-#define SHORT_LIFE		(5 * USECS_PER_SEC)
+/* A worker that nobody told to end is started again, the later the oftener that happened in a row. */
 #define FIRST_DELAY		(1 * USECS_PER_SEC)
 #define LAST_DELAY		(60 * USECS_PER_SEC)
 
+/* How soon to look again whether there is room now, in ms. */
+#define NO_ROOM_INTERVAL 5000L
+
+/* A scout looks for some milliseconds; one that hangs is ended, for others wait. */
+#define PATIENCE		(10 * USECS_PER_SEC)
+
+/* Where there was no extension a scout looks again, each time later, up to so much or kin_tr.launcher_interval. */
+#define LAST_LOOK		(600 * USECS_PER_SEC)
+
 static const char *const kind_names[] = {"router", "relay", "scout"};
 
-/* One that should run or runs; private to the launcher, handle and all. */
+/* A database that there is, as pg_database has it. */
+typedef struct Found
+{
+	Oid			oid;
+	NameData	name;
+} Found;
+
+/* One that should run or runs; private to the launcher, handle and all.  Times are by kt_monotonic(). */
 typedef struct Employee
 {
 	struct
@@ -53,17 +67,19 @@ typedef struct Employee
 		Oid			database;
 		int			kind;
 	}			key;			/* hash key */
+	NameData	name;			/* the database's */
 	BackgroundWorkerHandle *handle; /* NULL: not started */
-	TimestampTz started_at;
-	TimestampTz not_before;
-	int64		delay;
+	int64		started_at;
+	int64		not_before;
 	bool		wanted;
 } Employee;
 
+/* A database that a scout has been sent to. */
 typedef struct Scouted
 {
-	Oid			oid;			/* hash key: one that a scout has been sent to */
-	TimestampTz at;
+	Oid			oid;			/* hash key */
+	int64		not_before;		/* the next, by kt_monotonic() */
+	int64		delay;
 } Scouted;
 
 static HTAB *employees = NULL;
@@ -94,7 +110,11 @@ list_databases(void)
 		{
 			MemoryContext old = MemoryContextSwitchTo(context);
 
-			result = lappend_oid(result, database->oid);
+			Found	   *found = palloc(sizeof(Found));
+
+			found->oid = database->oid;
+			found->name = database->datname;
+			result = lappend(result, found);
 			MemoryContextSwitchTo(old);
 		}
 	}
@@ -121,51 +141,53 @@ employee(Oid database, KtWorkerKind kind)
 	return found;
 }
 
-/* Was it ended?  Then it is free to be started again, perhaps later. */
+/* Was it ended?  Then it is free to be started again; later, where nobody told it to end. */
 static void
 note_end(Employee *worker)
 {
 	pid_t		pid;
+	int			failures;
 
 	if (worker->handle == NULL || GetBackgroundWorkerPid(worker->handle, &pid) != BGWH_STOPPED)
 		return;
 	pfree(worker->handle);
 	worker->handle = NULL;
-	if (worker->key.kind == KT_WORKER_SCOUT)
-		return;
-	if (GetCurrentTimestamp() - worker->started_at > SHORT_LIFE)
-		worker->delay = 0;
-	worker->not_before = GetCurrentTimestamp() + worker->delay;
-	worker->delay = Min(Max(worker->delay * 2, FIRST_DELAY), LAST_DELAY);
+	failures = kt_slots_state(worker->key.database, worker->key.kind).failures;
+	if (failures > 0)
+		worker->not_before = kt_monotonic() + Min(FIRST_DELAY << Min(failures - 1, 10), LAST_DELAY);
+}
+
+/* Whether it finds the extension there is told by itself; if not, the next comes later. */
+static void
+note_scout(Oid database)
+{
+	bool		seen;
+	Scouted    *entry = hash_search(scouted, &database, HASH_ENTER, &seen);
+	int64		interval = kt_launcher_interval * USECS_PER_SEC;
+
+	entry->delay = seen ? Min(entry->delay * 2, Max(LAST_LOOK, interval)) : interval;
+	entry->not_before = kt_monotonic() + entry->delay;
 }
 
 static bool
 start(Employee *worker)
 {
 	BackgroundWorker bgw;
+	KtPost		post = {worker->key.kind, worker->key.database, worker->name};
 
+	StaticAssertStmt(sizeof(KtPost) <= BGW_EXTRALEN, "no room for what a worker is told");
 	memset(&bgw, 0, sizeof(bgw));
 	bgw.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	bgw.bgw_start_time = BgWorkerStart_RecoveryFinished;
 	bgw.bgw_restart_time = BGW_NEVER_RESTART;
 	bgw.bgw_notify_pid = MyProcPid;
-	bgw.bgw_main_arg = ObjectIdGetDatum(worker->key.database);
 	snprintf(bgw.bgw_library_name, BGW_MAXLEN, LIBRARY);
 	snprintf(bgw.bgw_function_name, BGW_MAXLEN, "kin_tr_worker_main");
-	snprintf(bgw.bgw_type, BGW_MAXLEN, "kin_tr %s", kind_names[worker->key.kind]);
-	snprintf(bgw.bgw_name, BGW_MAXLEN, "kin_tr %s: database %u", kind_names[worker->key.kind],
-			 worker->key.database);
-	memcpy(bgw.bgw_extra, &worker->key.kind, sizeof(worker->key.kind));
-	worker->started_at = GetCurrentTimestamp();
-	if (!RegisterDynamicBackgroundWorker(&bgw, &worker->handle))
-		return false;
-	if (worker->key.kind == KT_WORKER_SCOUT)
-	{
-		Scouted    *entry = hash_search(scouted, &worker->key.database, HASH_ENTER, NULL);
-
-		entry->at = worker->started_at;
-	}
-	return true;
+	snprintf(bgw.bgw_type, BGW_MAXLEN, "kin_tr %s", kind_names[post.kind]);
+	snprintf(bgw.bgw_name, BGW_MAXLEN, "kin_tr %s: %s", kind_names[post.kind], NameStr(post.name));
+	memcpy(bgw.bgw_extra, &post, sizeof(post));
+	worker->started_at = kt_monotonic();
+	return RegisterDynamicBackgroundWorker(&bgw, &worker->handle);
 }
 
 /*
@@ -186,26 +208,95 @@ end_strangers(const Oid *databases, int n)
 		}
 }
 
+static bool
+is_among(Oid database, const Oid *databases, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (databases[i] == database)
+			return true;
+	return false;
+}
+
 /* Their places in shared memory are free for others. */
 static void
 forget_dropped_databases(const Oid *databases, int n, const List *existing)
 {
 	for (int i = 0; i < n; i++)
-		if (!list_member_oid(existing, databases[i]))
+	{
+		bool		exists = false;
+		ListCell   *cell;
+
+		foreach(cell, existing)
+			exists = exists || ((Found *) lfirst(cell))->oid == databases[i];
+		if (!exists)
 			kt_slots_set_extension(databases[i], false);
+	}
 }
 
-/* Not yet, or not for long. */
-static bool
-is_to_be_scouted(Oid database)
-{
-	Scouted    *found = hash_search(scouted, &database, HASH_FIND, NULL);
-
-	return found == NULL || GetCurrentTimestamp() - found->at > kt_launcher_interval * USECS_PER_SEC;
-}
-
-/* What should run, from what databases there are and what scouts have told. */
 static void
+want(const Found *database, KtWorkerKind kind)
+{
+	Employee   *worker = employee(database->oid, kind);
+
+	worker->name = database->name;
+	worker->wanted = true;
+}
+
+/*
+ * Those on their way are let finish, and no others sent meanwhile; true where
+ * there are any.
+ */
+static bool
+scouts_are_out(void)
+{
+	HASH_SEQ_STATUS scan;
+	Employee   *worker;
+	bool		any = false;
+
+	hash_seq_init(&scan, employees);
+	while ((worker = hash_seq_search(&scan)) != NULL)
+		if (worker->key.kind == KT_WORKER_SCOUT && worker->handle != NULL)
+		{
+			worker->wanted = !kt_slots_is_held(worker->key.database) &&
+				kt_monotonic() - worker->started_at < PATIENCE;
+			any = true;
+		}
+	return any;
+}
+
+/* Where a scout is due: first where none has been, then where the last was longest ago; in how many ms, if not yet. */
+static const Found *
+next_to_scout(const List *databases, const Oid *with_extension, int n, long *wait)
+{
+	const Found *next = NULL;
+	int64		due = 0;
+	ListCell   *cell;
+
+	foreach(cell, databases)
+	{
+		const Found *database = lfirst(cell);
+		const Scouted *entry = hash_search(scouted, &database->oid, HASH_FIND, NULL);
+		int64		at = entry != NULL ? entry->not_before : 0;
+
+		if (is_among(database->oid, with_extension, n) || kt_slots_is_held(database->oid))
+			continue;
+		if (next == NULL || at < due)
+		{
+			next = database;
+			due = at;
+		}
+	}
+	if (next == NULL || due <= kt_monotonic())
+		return next;
+	*wait = Min(*wait, (due - kt_monotonic()) / 1000 + 1);
+	return NULL;
+}
+
+/*
+ * What should run, from what databases there are and what scouts have told.
+ * Returns in how many ms to look again.
+ */
+static long
 decide(void)
 {
 	HASH_SEQ_STATUS scan;
@@ -214,75 +305,104 @@ decide(void)
 	Oid			with_extension[KT_MAX_DATABASES];
 	int			n = kt_slots_databases(with_extension, KT_MAX_DATABASES);
 	List	   *databases = list_databases();
+	long		wait = kt_launcher_interval * 1000L;
+	const Found *unknown;
 
-	/* A scout on its way is let finish, and then not wanted any more. */
 	hash_seq_init(&scan, employees);
 	while ((worker = hash_seq_search(&scan)) != NULL)
 	{
 		note_end(worker);
-		worker->wanted = worker->key.kind == KT_WORKER_SCOUT && worker->handle != NULL;
+		worker->wanted = false;
 	}
 	end_strangers(with_extension, n);
 	forget_dropped_databases(with_extension, n, databases);
+	if (scouts_are_out())
+		wait = Min(wait, PATIENCE / 1000);
+	else if (kt_background_workers &&
+			 (unknown = next_to_scout(databases, with_extension, n, &wait)) != NULL)
+		want(unknown, KT_WORKER_SCOUT);
 	foreach(cell, databases)
 	{
-		Oid			oid = lfirst_oid(cell);
-		bool		has_extension = false;
+		const Found *database = lfirst(cell);
 
-		for (int i = 0; i < n; i++)
-			has_extension = has_extension || with_extension[i] == oid;
-		if (!kt_background_workers || kt_slots_is_held(oid))
+		if (!kt_background_workers || kt_slots_is_held(database->oid) ||
+			!is_among(database->oid, with_extension, n))
 			continue;
-		if (has_extension)
-		{
-			employee(oid, KT_WORKER_ROUTER)->wanted = true;
-			employee(oid, KT_WORKER_RELAY)->wanted = true;
-		}
-		else if (is_to_be_scouted(oid))
-			employee(oid, KT_WORKER_SCOUT)->wanted = true;
+		want(database, KT_WORKER_ROUTER);
+		want(database, KT_WORKER_RELAY);
 	}
+	return wait;
 }
 
-/* Makes it so.  Returns in how many ms there is more to do. */
-static long
-carry_out(void)
+/*
+ * Starts one that is not running; false where there is no room for it.  A scout
+ * may wait where another has been.
+ */
+static bool
+employ(Employee *worker, long *wait)
 {
-	static bool complained = false;
-	HASH_SEQ_STATUS scan;
-	Employee   *worker;
-	TimestampTz now = GetCurrentTimestamp();
-	long		wait = kt_launcher_interval * 1000L;
-	int			missing = 0;
+	bool		is_scout = worker->key.kind == KT_WORKER_SCOUT;
+	int64		now = kt_monotonic();
 
-	hash_seq_init(&scan, employees);
-	while ((worker = hash_seq_search(&scan)) != NULL)
+	if (worker->not_before > now)
+		*wait = Min(*wait, (worker->not_before - now) / 1000 + 1);
+	else if (kt_slots_state(worker->key.database, worker->key.kind).pid != 0)
+		return true;			/* a stranger that is about to end */
+	else if (start(worker))
 	{
-		bool		no_room = false;
-
-		if (!worker->wanted && worker->handle != NULL)
-			TerminateBackgroundWorker(worker->handle);
-		else if (worker->wanted && worker->handle == NULL)
-		{
-			if (worker->not_before > now)
-				wait = Min(wait, (worker->not_before - now) / 1000 + 1);
-			else if (kt_slots_state(worker->key.database, worker->key.kind).pid != 0)
-				continue;		/* a stranger that is about to end */
-			else
-				no_room = !start(worker);
-		}
-		kt_slots_set_missing(worker->key.database, worker->key.kind, no_room);
-		missing += no_room;
-		if (!worker->wanted && worker->handle == NULL)
-			hash_search(employees, &worker->key, HASH_REMOVE, NULL);
+		if (is_scout)
+			note_scout(worker->key.database);
 	}
-	if (missing > 0 && !complained)
+	else
+	{
+		*wait = Min(*wait, NO_ROOM_INTERVAL);
+		return is_scout && hash_search(scouted, &worker->key.database, HASH_FIND, NULL) != NULL;
+	}
+	return true;
+}
+
+static void
+complain(int missing)
+{
+	static int	complained_of = 0;
+
+	if (missing > complained_of)
 		ereport(LOG,
 				(errmsg_plural("kin_tr: %d background worker could not be started",
 							   "kin_tr: %d background workers could not be started",
 							   missing, missing),
-				 errhint("Raise max_worker_processes.")));
-	complained = missing > 0;
-	return missing > 0 ? Min(wait, 5000L) : wait;
+				 errhint("Raise max_worker_processes; kin_tr.health() says which ones are missing.")));
+	complained_of = missing;
+}
+
+/* Makes it so; scouts first, for what they find is to be started, too. */
+static void
+carry_out(long *wait)
+{
+	HASH_SEQ_STATUS scan;
+	Employee   *worker;
+	int			missing = 0;
+
+	for (int scouts = 1; scouts >= 0; scouts--)
+	{
+		hash_seq_init(&scan, employees);
+		while ((worker = hash_seq_search(&scan)) != NULL)
+		{
+			bool		no_room = false;
+
+			if ((worker->key.kind == KT_WORKER_SCOUT) != (scouts == 1))
+				continue;
+			if (!worker->wanted && worker->handle != NULL)
+				TerminateBackgroundWorker(worker->handle);
+			else if (worker->wanted && worker->handle == NULL)
+				no_room = !employ(worker, wait);
+			kt_slots_set_missing(worker->key.database, worker->key.kind, no_room);
+			missing += no_room;
+			if (!worker->wanted && worker->handle == NULL)
+				hash_search(employees, &worker->key, HASH_REMOVE, NULL);
+		}
+	}
+	complain(missing);
 }
 
 void
@@ -293,9 +413,7 @@ kin_tr_launcher_main(Datum arg)
 	MemoryContext scratch;
 
 	kt_slots_enter_launcher();
-	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	pqsignal(SIGTERM, die);
-	BackgroundWorkerUnblockSignals();
+	kt_signals_accept();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	pgstat_report_appname("kin_tr launcher");
 	employees = hash_create("kin_tr workers", 32, &control, HASH_ELEM | HASH_BLOBS);
@@ -303,63 +421,56 @@ kin_tr_launcher_main(Datum arg)
 	scratch = AllocSetContextCreate(TopMemoryContext, "kin_tr launcher", ALLOCSET_SMALL_SIZES);
 	for (;;)
 	{
+		TimestampTz began = GetCurrentTimestamp();
 		long		wait;
 
-		CHECK_FOR_INTERRUPTS();
-		if (ConfigReloadPending)
-		{
-			ConfigReloadPending = false;
-			ProcessConfigFile(PGC_SIGHUP);
-		}
 		MemoryContextSwitchTo(scratch);
 		MemoryContextReset(scratch);
-		decide();
+		wait = decide();
 		MemoryContextSwitchTo(TopMemoryContext);
-		wait = carry_out();
-		kt_slots_report(GetCurrentTimestamp(), false);
+		carry_out(&wait);
+		(void) kt_slots_report(began, false);
 		pgstat_report_activity(STATE_IDLE, NULL);
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, wait,
-						 KT_WAIT_EVENT("KinTrLauncherMain"));
-		ResetLatch(MyLatch);
+		kt_signals_wait(wait, KT_WAIT_EVENT("KinTrLauncherMain"), true);
 	}
 }
 
 /* Looks whether this database has the extension. */
 void
-kt_scout_main(Oid database)
+kt_scout_main(const KtPost *post)
 {
 	bool		exists;
 
-	kt_slots_enter(database, KT_WORKER_SCOUT);
-	pqsignal(SIGTERM, die);
-	BackgroundWorkerUnblockSignals();
-	if (kt_slots_is_held(database))
+	kt_slots_enter(post->database, KT_WORKER_SCOUT);
+	kt_signals_accept();
+	if (kt_slots_is_held(post->database))
 		proc_exit(0);
-	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+	kt_settings_remember();
+	BackgroundWorkerInitializeConnectionByOid(post->database, InvalidOid, 0);
+	kt_settings_pin("kin_tr scout", false);
 	StartTransactionCommand();
 	exists = kt_extension_exists();
 	CommitTransactionCommand();
-	kt_slots_set_extension(database, exists);
+	kt_slots_set_extension(post->database, exists);
 	proc_exit(0);
 }
 
 void
 kin_tr_worker_main(Datum arg)
 {
-	Oid			database = DatumGetObjectId(arg);
-	int			kind;
+	KtPost		post;
 
-	memcpy(&kind, MyBgworkerEntry->bgw_extra, sizeof(kind));
-	switch (kind)
+	memcpy(&post, MyBgworkerEntry->bgw_extra, sizeof(post));
+	switch (post.kind)
 	{
 		case KT_WORKER_ROUTER:
-			kt_router_worker_main(database);
+			kt_router_worker_main(&post);
 			break;
 		case KT_WORKER_RELAY:
-			kt_relay_worker_main(database);
+			kt_relay_worker_main(&post);
 			break;
 		default:
-			kt_scout_main(database);
+			kt_scout_main(&post);
 	}
 }
 

@@ -3,8 +3,8 @@
  *		What every background worker of a database does alike.
  *
  * It works in short transactions, waits on its latch, and survives its errors:
- * one error makes it forget what it knows and wait a second, then two, up to a
- * minute, so that a fault which stays does not fill the log.  It ends, and the
+ * one error makes it forget what it knows and wait a second, then two, up to
+ * ten, so that a fault which stays does not fill the log.  It ends, and the
  * launcher decides what follows, when the extension is gone or its library is
  * of another version than the database's objects.
  */
@@ -16,14 +16,10 @@
 
 #include "access/xact.h"
 #include "catalog/namespace.h"
-#include "libpq/pqsignal.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
-#include "postmaster/interrupt.h"
 #include "storage/ipc.h"
-#include "storage/latch.h"
-#include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -31,13 +27,15 @@
 
 #include "base/clock.h"
 #include "base/compat.h"
-#include "base/guc.h"
 #include "base/home.h"
+#include "base/monotonic.h"
 #include "base/spi.h"
 #include "workers/loop.h"
+#include "workers/settings.h"
+#include "workers/signals.h"
 
 #define FIRST_BACKOFF	1000L
-#define LAST_BACKOFF	60000L
+#define LAST_BACKOFF	10000L
 
 /* Microseconds from the beginning of one busy turn to the next: for each event that it found, from and to. */
 #define PACE_OF_EVENT	60
@@ -55,20 +53,44 @@
 
 static bool holds_role = false;
 
-void
-kt_loop_begin(void)
+/* Of the open transaction. */
+static Oid	own_user;
+static int	own_security_context;
+static int	guc_nest_level;
+
+static void
+begin(void)
 {
+	GetUserIdAndSecContext(&own_user, &own_security_context);
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	/* SPI wants one around it; each statement takes its own. */
 	PushActiveSnapshot(GetTransactionSnapshot());
+	guc_nest_level = NewGUCNestLevel();
+}
+
+/* An abort undoes it. */
+static void
+become_owner(void)
+{
+	SetUserIdAndSecContext(kt_schema_owner(),
+						   own_security_context | SECURITY_RESTRICTED_OPERATION | SECURITY_LOCAL_USERID_CHANGE);
+}
+
+void
+kt_loop_begin(void)
+{
+	begin();
+	become_owner();
 }
 
 void
 kt_loop_commit(void)
 {
+	AtEOXact_GUC(false, guc_nest_level);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+	SetUserIdAndSecContext(own_user, own_security_context);
 	MemoryContextSwitchTo(TopMemoryContext);
 }
 
@@ -80,36 +102,14 @@ kt_loop_undo(void)
 }
 
 void
-kt_loop_rest(TimestampTz began, int events)
+kt_loop_rest(int64 began, int events)
 {
 	int64		pace = Min(Max(PACE_OF_EVENT * (int64) events, SHORTEST_PACE), LONGEST_PACE);
-	int64		spent = GetCurrentTimestamp() - began;
+	int64		spent = kt_monotonic() - began;
 
 	/* Not on the latch: every commit sets it, and none is to end this; a signal does. */
 	if (spent < pace)
 		pg_usleep(pace - spent);
-}
-
-static void
-pin_session(const KtLoop *loop)
-{
-	static const char *const settings[][2] = {
-		{"search_path", "pg_catalog, kin_tr, pg_temp"},
-		{"statement_timeout", "0"},
-		{"idle_in_transaction_session_timeout", "0"},
-		{"lock_timeout", "5s"},
-		{"max_parallel_workers_per_gather", "0"},
-		{"default_transaction_isolation", "read committed"},
-		{"default_transaction_read_only", "off"},
-		{"row_security", "on"},
-		{"jit", "off"},
-	};
-
-	for (int i = 0; i < lengthof(settings); i++)
-		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
-	if (loop->asynchronous)
-		SetConfigOption("synchronous_commit", "off", PGC_SUSET, PGC_S_OVERRIDE);
-	SetConfigOption("application_name", psprintf("kin_tr %s", loop->name), PGC_USERSET, PGC_S_SESSION);
 }
 
 /* Ends the process where it has nothing to do in this database. */
@@ -136,14 +136,14 @@ exit_without_extension(void)
 static KtHome
 look_for_home(const KtLoop *loop)
 {
-	static TimestampTz looked_at = 0;
+	static int64 looked_at = 0;
 	static KtHome home = KT_HOME_NONE;
 	KtHome		was = home;
 
-	if (home == KT_HOME_HERE && GetCurrentTimestamp() - looked_at < USECS_PER_SEC)
+	if (home == KT_HOME_HERE && kt_monotonic() - looked_at < USECS_PER_SEC)
 		return home;
 	home = kt_home();
-	looked_at = GetCurrentTimestamp();
+	looked_at = kt_monotonic();
 	if (home == KT_HOME_ELSEWHERE && was != home && loop->kind == KT_WORKER_ROUTER)
 		ereport(LOG,
 				(errmsg("kin_tr: this database is a copy, so nothing acts in it"),
@@ -161,8 +161,9 @@ may_act(const KtLoop *loop, bool *paused)
 {
 	KtHome		home;
 
-	kt_loop_begin();
+	begin();
 	exit_without_extension();
+	become_owner();
 	home = look_for_home(loop);
 	*paused = kt_clock_is_set() || home == KT_HOME_ELSEWHERE;
 	kt_loop_commit();
@@ -181,7 +182,7 @@ give_up_role(const KtLoop *loop)
 
 /* One turn, or none where it must pause or somebody else has its role. */
 static long
-take_turn(const KtLoop *loop)
+take_turn(const KtLoop *loop, const KtPost *post)
 {
 	TimestampTz began = GetCurrentTimestamp();
 	bool		paused;
@@ -193,7 +194,9 @@ take_turn(const KtLoop *loop)
 		wait = loop->turn();
 	else
 		paused = true;
-	kt_slots_report(began, paused);
+	if (kt_slots_report(began, paused))
+		ereport(LOG,
+				(errmsg("kin_tr: router and relay are up in database \"%s\"", NameStr(post->name))));
 	return wait;
 }
 
@@ -223,23 +226,6 @@ recover(const KtLoop *loop)
 	RESUME_INTERRUPTS();
 }
 
-static void
-wait_for_work(long timeout)
-{
-	static uint32 wait_event = 0;
-
-	if (wait_event == 0)
-		wait_event = KT_WAIT_EVENT("KinTrWorkerMain");
-	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, timeout, wait_event);
-	ResetLatch(MyLatch);
-	CHECK_FOR_INTERRUPTS();
-	if (ConfigReloadPending)
-	{
-		ConfigReloadPending = false;
-		ProcessConfigFile(PGC_SIGHUP);
-	}
-}
-
 /*
  * A large block is mapped for itself, and so goes back whole.  Once one has been
  * freed, libc would take the next ones from its heap, between small ones that
@@ -258,8 +244,8 @@ static void
 give_back_memory(void)
 {
 #ifdef __GLIBC__
-	static TimestampTz given_at = 0;
-	TimestampTz now = GetCurrentTimestamp();
+	static int64 given_at = 0;
+	int64		now = kt_monotonic();
 
 	if (now - given_at < MEMORY_INTERVAL)
 		return;
@@ -268,25 +254,33 @@ give_back_memory(void)
 #endif
 }
 
+static void
+take_post(const KtLoop *loop, const KtPost *post)
+{
+	kt_slots_enter(post->database, loop->kind);
+	keep_large_memory_apart();
+	kt_signals_accept();
+	if (kt_slots_is_held(post->database))
+		proc_exit(0);
+	kt_settings_remember();
+	BackgroundWorkerInitializeConnectionByOid(post->database, InvalidOid, 0);
+	kt_settings_pin(psprintf("kin_tr %s", loop->name), loop->asynchronous);
+}
+
 void
-kt_loop_run(const KtLoop *loop, Oid database)
+kt_loop_run(const KtLoop *loop, const KtPost *post)
 {
 	sigjmp_buf	local_sigjmp_buf;
 	volatile long backoff = FIRST_BACKOFF;
+	uint32		wait_event;
 
-	kt_slots_enter(database, loop->kind);
-	keep_large_memory_apart();
-	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	pqsignal(SIGTERM, die);
-	BackgroundWorkerUnblockSignals();
-	if (kt_slots_is_held(database))
-		proc_exit(0);
-	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
-	pin_session(loop);
+	take_post(loop, post);
+	wait_event = KT_WAIT_EVENT("KinTrWorkerMain");
 	if (sigsetjmp(local_sigjmp_buf, 1) != 0)
 	{
 		recover(loop);
-		wait_for_work(backoff);
+		/* Each commit sets the latch, so under load an alert wait would be none. */
+		kt_signals_wait(backoff, wait_event, false);
 		backoff = Min(backoff * 2, LAST_BACKOFF);
 	}
 	PG_exception_stack = &local_sigjmp_buf;
@@ -295,11 +289,11 @@ kt_loop_run(const KtLoop *loop, Oid database)
 		long		wait;
 
 		pgstat_report_activity(STATE_RUNNING, loop->name);
-		wait = take_turn(loop);
+		wait = take_turn(loop, post);
 		pgstat_report_stat(false);
 		pgstat_report_activity(STATE_IDLE, NULL);
 		backoff = FIRST_BACKOFF;
 		give_back_memory();
-		wait_for_work(Max(0, Min(wait, loop->interval)));
+		kt_signals_wait(Max(0, Min(wait, loop->interval)), wait_event, true);
 	}
 }

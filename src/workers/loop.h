@@ -13,6 +13,14 @@
 #include "base/lock.h"
 #include "workers/slots.h"
 
+/* Where a worker works. */
+typedef struct KtPost
+{
+	KtWorkerKind kind;
+	Oid			database;
+	NameData	name;			/* the database's */
+} KtPost;
+
 /* One kind of worker, as a table of what differs. */
 typedef struct KtLoop
 {
@@ -30,17 +38,22 @@ typedef struct KtLoop
 } KtLoop;
 
 /* Does not return. */
-pg_noreturn extern void kt_loop_run(const KtLoop *loop, Oid database);
+pg_noreturn extern void kt_loop_run(const KtLoop *loop, const KtPost *post);
 
 /*
  * A rest after a turn that had work.  Commits that come meanwhile find the
  * latch unattended, so they need not signal, and the next turn sees them all.
  * It is the longer the more events there were, up to 5 ms: what a turn costs in
- * itself is then shared by many.
+ * itself is then shared by many.  When the turn began is by kt_monotonic().
  */
-extern void kt_loop_rest(TimestampTz began, int events);
+extern void kt_loop_rest(int64 began, int events);
 
-/* Transactions of a worker. */
+/*
+ * Transactions of a worker.  From begin to after commit it acts as the owner of
+ * the extension, within a security-restricted operation: triggers and functions
+ * of the owner's that run meanwhile get no superuser's rights, none may be
+ * deferred to the commit, and what they set ends with the transaction.
+ */
 extern void kt_loop_begin(void);
 extern void kt_loop_commit(void);
 extern void kt_loop_undo(void); /* after an error */

@@ -11,8 +11,8 @@
 
 #include "miscadmin.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 
+#include "base/monotonic.h"
 #include "events/bell.h"
 #include "workers/loop.h"
 #include "workers/workers.h"
@@ -25,7 +25,7 @@ static MemoryContext scratch = NULL;
 static bool loaded = false;
 static bool unstored = false;
 static KtCursor cursor;
-static TimestampTz stored_at = 0;
+static int64 stored_at = 0;	/* by kt_monotonic() */
 
 static void
 forget(void)
@@ -43,7 +43,7 @@ keep(const KtCursor *new)
 static long
 turn(void)
 {
-	TimestampTz began = GetCurrentTimestamp();
+	int64		began = kt_monotonic();
 	KtCursor	now;
 	int			events;
 	int			rung;
@@ -75,7 +75,7 @@ turn(void)
 }
 
 void
-kt_relay_worker_main(Oid database)
+kt_relay_worker_main(const KtPost *post)
 {
 	static const KtLoop loop = {
 		.kind = KT_WORKER_RELAY,
@@ -87,5 +87,5 @@ kt_relay_worker_main(Oid database)
 		.forget = forget
 	};
 
-	kt_loop_run(&loop, database);
+	kt_loop_run(&loop, post);
 }

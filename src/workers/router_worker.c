@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/guc.h"
+#include "base/monotonic.h"
 #include "base/spi.h"
 #include "routing/router.h"
 #include "workers/loop.h"
@@ -22,7 +23,7 @@
 static const KtLimits limits = {.actions = 10000, .slice = 20 * 1000};
 
 static KtRouter *router = NULL;
-static TimestampTz maintained_at = 0;
+static int64 maintained_at = 0; /* by kt_monotonic() */
 
 static const KtTransactions own_transactions = {kt_loop_begin, kt_loop_commit, kt_loop_undo, true};
 
@@ -37,8 +38,8 @@ static void
 maintain(void)
 {
 	static KtPlan plan = {"SELECT kin_tr._maintain_a_little($1)", "b"};
-	static TimestampTz all_at = 0;
-	TimestampTz now = GetCurrentTimestamp();
+	static int64 all_at = 0;
+	int64		now = kt_monotonic();
 	bool		everything = now - all_at > USECS_PER_MINUTE;
 	Datum		values[] = {BoolGetDatum(everything)};
 	KtSpi		spi;
@@ -51,29 +52,36 @@ maintain(void)
 	kt_spi(&plan, values, NULL);
 	kt_spi_end(&spi);
 	kt_loop_commit();
+	kt_slots_note_success(KT_DUTY_HOUSEKEEPING);
 	if (everything)
 		all_at = now;
 }
 
-/* Not oftener than its setting says, nor for more than a hundredth of the time. */
+/*
+ * Not oftener than its setting says, which may have changed meanwhile, nor for
+ * more than a hundredth of the time.
+ */
 static void
 sweep(void)
 {
-	static TimestampTz not_before = 0;
-	TimestampTz began = GetCurrentTimestamp();
+	static int64 last_began = 0;	/* by kt_monotonic() */
+	static int64 last_ended = 0;
+	int64		now = kt_monotonic();
 
-	if (not_before == 0)
-		not_before = began + kt_sweep_interval * USECS_PER_SEC;
-	if (began < not_before)
+	if (last_began == 0)
+		last_began = last_ended = now;
+	if (now < Max(last_began + kt_sweep_interval * USECS_PER_SEC, last_ended + 100 * (last_ended - last_began)))
 		return;
+	last_began = now;
 	kt_router_sweep(router, &own_transactions);
-	not_before = began + Max(kt_sweep_interval * USECS_PER_SEC, 100 * (GetCurrentTimestamp() - began));
+	last_ended = kt_monotonic();
+	kt_slots_note_success(KT_DUTY_SWEEP);
 }
 
 static long
 turn(void)
 {
-	TimestampTz began = GetCurrentTimestamp();
+	int64		began = kt_monotonic();
 	KtTurn		done;
 
 	if (router == NULL)
@@ -89,7 +97,7 @@ turn(void)
 }
 
 void
-kt_router_worker_main(Oid database)
+kt_router_worker_main(const KtPost *post)
 {
 	static const KtLoop loop = {
 		.kind = KT_WORKER_ROUTER,
@@ -100,5 +108,5 @@ kt_router_worker_main(Oid database)
 		.forget = forget
 	};
 
-	kt_loop_run(&loop, database);
+	kt_loop_run(&loop, post);
 }

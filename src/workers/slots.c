@@ -18,6 +18,7 @@
 #include "base/compat.h"
 #include "base/guc.h"
 #include "base/monotonic.h"
+#include "workers/signals.h"
 #include "workers/slots.h"
 
 #define NO_PROCESS (-1)
@@ -33,6 +34,7 @@ typedef struct Database
 {
 	Oid			oid;			/* invalid: free */
 	bool		extension;
+	bool		announced;		/* that all its workers are up */
 	int			holder;			/* pid that wants no workers in it; 0: none */
 	Worker		workers[KT_WORKER_KINDS];
 } Database;
@@ -175,9 +177,13 @@ leave(int code, Datum arg)
 	if (my_worker != NULL && my_worker->state.pid == MyProcPid)
 	{
 		my_worker->state.pid = 0;
+		my_worker->state.failures += code != 0 && !kt_signals_told_to_end();
 		my_worker->process = NO_PROCESS;
 		if (my_database != NULL)
+		{
+			my_database->announced = false;
 			free_if_unused(my_database);
+		}
 	}
 	for (int i = 0; i_hold && i < KT_MAX_DATABASES; i++)
 		if (slots->databases[i].holder == MyProcPid)
@@ -237,11 +243,31 @@ succeed(KtDuty duty)
 	note->errors = 0;
 }
 
-void
+/* A turn of its own: not one that its predecessor noted. */
+static bool
+is_up(const KtWorkerState *state)
+{
+	return state->pid != 0 && state->notes[KT_DUTY_TURN].succeeded_at >= state->started_at;
+}
+
+/* True at the first call at which it is so. */
+static bool
+are_all_up(void)
+{
+	if (my_database == NULL || my_database->announced)
+		return false;
+	my_database->announced = is_up(&my_database->workers[KT_WORKER_ROUTER].state) &&
+		is_up(&my_database->workers[KT_WORKER_RELAY].state);
+	return my_database->announced;
+}
+
+bool
 kt_slots_report(TimestampTz began, bool paused)
 {
+	bool		all_up;
+
 	if (my_worker == NULL)
-		return;
+		return false;
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	succeed(KT_DUTY_TURN);
 	my_worker->turned_at = kt_monotonic();
@@ -249,7 +275,9 @@ kt_slots_report(TimestampTz began, bool paused)
 	my_worker->state.seen_up_to = began;
 	my_worker->state.paused = paused;
 	my_worker->state.failures = 0;
+	all_up = are_all_up();
 	LWLockRelease(lock);
+	return all_up;
 }
 
 void

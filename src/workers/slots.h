@@ -80,7 +80,8 @@ extern int	kt_slots_databases(Oid *databases, int most);	/* with the extension *
 
 /* A worker enters itself, tells of its turns, and leaves at its end. */
 extern void kt_slots_enter(Oid database, KtWorkerKind kind);
-extern void kt_slots_report(TimestampTz began, bool paused);
+/* A whole turn, and when it began.  True once, when all workers of the database have had one. */
+extern bool kt_slots_report(TimestampTz began, bool paused);
 extern KtWorkerState kt_slots_state(Oid database, KtWorkerKind kind);
 
 /*

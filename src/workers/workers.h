@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "base/compat.h"
+#include "workers/loop.h"
 
 /* In _PG_init, under shared_preload_libraries. */
 extern void kt_launcher_register(void);
@@ -16,8 +17,8 @@ extern void kt_launcher_register(void);
 extern void kt_utility_hook_install(void);
 
 /* Do not return. */
-pg_noreturn extern void kt_router_worker_main(Oid database);
-pg_noreturn extern void kt_relay_worker_main(Oid database);
-pg_noreturn extern void kt_scout_main(Oid database);
+pg_noreturn extern void kt_router_worker_main(const KtPost *post);
+pg_noreturn extern void kt_relay_worker_main(const KtPost *post);
+pg_noreturn extern void kt_scout_main(const KtPost *post);
 
 #endif							/* KIN_TR_WORKERS_WORKERS_H */

@@ -1,9 +1,20 @@
 -- ------------------------------------------------------------------ health
+-- Of this database's workers and the launcher; age is since the last whole turn, and the next one promised after promise.
 CREATE FUNCTION kin_tr._worker_states() RETURNS TABLE (worker text, pid integer, started_at timestamptz,
-                                                       last_turn timestamptz, paused boolean)
+                                                       last_turn timestamptz, seen_up_to timestamptz,
+                                                       age_ms double precision,
+                                                       promise_ms integer, paused boolean, missing boolean,
+                                                       failures integer, bytes bigint, groups integer,
+                                                       workers integer, classes integer)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_worker_states'
     SET search_path = pg_catalog, kin_tr, pg_temp;
-CREATE FUNCTION kin_tr._workers_missing() RETURNS integer
+-- How each of their duties fares: turn, housekeeping, sweep.
+CREATE FUNCTION kin_tr._worker_notes() RETURNS TABLE (worker text, duty text, succeeded_at timestamptz,
+                                                      errors integer, failed_at timestamptz, error text)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_worker_notes'
+    SET search_path = pg_catalog, kin_tr, pg_temp;
+-- Those of the cluster that found no room.
+CREATE FUNCTION kin_tr._workers_missing() RETURNS TABLE (database oid, worker text)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_workers_missing'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 CREATE FUNCTION kin_tr._is_preloaded() RETURNS boolean
@@ -21,31 +32,24 @@ CREATE FUNCTION kin_tr.health() RETURNS TABLE (item text, state text, detail tex
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_health'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.health() IS
-'How kin_tr is running in this database, an item a row: version, preload, router and relay with how long ago each last
-looked, workers of the cluster that could not be started, clock, home, missed edges. state: ok, paused, missing or
-fault; docs/operations.md says what to do. Whether the data is right, check() says. Needs access of kind reader
-somewhere.';
+'How kin_tr is running in this database, an item a row: version, preload, launcher, router, relay, housekeeping, workers
+of the cluster that could not be started, timers, moves, clock, home, missed edges. state: ok, paused, missing or fault.
+detail says how long ago each was last done, how far it is behind, its last error, and what to do; docs/operations.md
+has more. ok means that what is promised is kept: a process that fails, hangs or lags is a fault within seconds. Whether
+the data is right, check() says. Needs access of kind reader somewhere.';
 
 CREATE FUNCTION kin_tr._health() RETURNS TABLE (item text, state text, detail text)
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
-DECLARE
-    preloaded boolean := kin_tr._is_preloaded();
-    missing integer := kin_tr._workers_missing();
 BEGIN
     RETURN QUERY SELECT 'version', 'ok', kin_tr.version();
-    RETURN QUERY SELECT 'preload', CASE WHEN preloaded THEN 'ok' ELSE 'missing' END,
-        CASE WHEN preloaded THEN 'shared_preload_libraries has kin_tr'
-             ELSE 'not in shared_preload_libraries: call tick(), ring() and maintain() yourself' END;
-    RETURN QUERY SELECT w.worker,
-        CASE WHEN pg_is_in_recovery() THEN 'paused' WHEN w.pid IS NULL THEN 'missing'
-             WHEN w.paused THEN 'paused' ELSE 'ok' END,
-        CASE WHEN pg_is_in_recovery() THEN 'a standby: starts when its promotion has finished'
-             WHEN w.pid IS NULL THEN 'not running: see the server''s log'
-             ELSE format('pid %s, since %s, last turn %s ms ago', w.pid, date_trunc('second', w.started_at),
-                         round(extract(epoch FROM clock_timestamp() - w.last_turn) * 1000)) END
-      FROM kin_tr._worker_states() w WHERE preloaded;
-    RETURN QUERY SELECT 'workers not started', CASE missing WHEN 0 THEN 'ok' ELSE 'fault' END,
-        CASE missing WHEN 0 THEN 'none' ELSE format('%s in this cluster: raise max_worker_processes', missing) END;
+    RETURN QUERY SELECT 'preload', CASE WHEN p THEN 'ok' ELSE 'missing' END,
+        CASE WHEN p THEN 'shared_preload_libraries has kin_tr'
+             ELSE 'not in shared_preload_libraries: call tick(), ring() and maintain() yourself' END
+      FROM kin_tr._is_preloaded() p;
+    IF kin_tr._is_preloaded() THEN
+        RETURN QUERY SELECT * FROM kin_tr._health_of_workers();
+    END IF;
+    RETURN QUERY SELECT * FROM kin_tr._health_of_work();
     RETURN QUERY SELECT 'clock', CASE WHEN c.now IS NULL THEN 'ok' ELSE 'paused' END,
         CASE WHEN c.now IS NULL THEN 'real time'
              ELSE format('set to %s: tick() alone acts; set_clock(NULL) returns to real time', c.now) END
@@ -53,6 +57,101 @@ BEGIN
     RETURN QUERY SELECT 'home', CASE WHEN h THEN 'ok' ELSE 'paused' END,
         CASE WHEN h THEN 'this database' ELSE 'a copy: nothing acts until resume_after_restore()' END
       FROM kin_tr._at_home() h;
-    RETURN QUERY SELECT 'missed edges', CASE s.missed_edges WHEN 0 THEN 'ok' ELSE 'fault' END,
-        format('%s; last sweep %s', s.missed_edges, coalesce(date_trunc('second', s.last_sweep)::text, 'never')) FROM kin_tr.router_state s;
+    RETURN QUERY SELECT 'missed edges',
+        CASE WHEN s.missed_edges > 0 OR coalesce(n.errors, 0) > 0 THEN 'fault' ELSE 'ok' END,
+        concat_ws('; ', s.missed_edges, 'last sweep ' || coalesce(date_trunc('second', s.last_sweep)::text, 'never'),
+                  kin_tr._last_error(n.errors, n.failed_at, n.error))
+      FROM kin_tr.router_state s
+      LEFT JOIN kin_tr._worker_notes() n ON n.worker = 'router' AND n.duty = 'sweep';
+END $$;
+
+-- '12 s' for a number of milliseconds.
+CREATE FUNCTION kin_tr._duration(ms double precision) RETURNS text
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, kin_tr, pg_temp AS $$
+    SELECT CASE WHEN ms < 10000 THEN round(ms) || ' ms' ELSE round(ms / 1000) || ' s' END
+$$;
+
+-- NULL where there has been none.
+CREATE FUNCTION kin_tr._last_error(errors integer, failed_at timestamptz, error text) RETURNS text
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, kin_tr, pg_temp AS $$
+    SELECT CASE WHEN errors > 0 THEN errors || ' errors in a row, the last ' ELSE 'last error ' END
+           || kin_tr._duration(extract(epoch FROM clock_timestamp() - failed_at) * 1000) || ' ago: ' || error
+     WHERE failed_at IS NOT NULL
+$$;
+
+-- ok is one that keeps its promise: within five seconds, for the machine may be busy.
+CREATE FUNCTION kin_tr._health_of_workers() RETURNS TABLE (item text, state text, detail text)
+    LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
+DECLARE
+    switched_on constant boolean := current_setting('kin_tr.background_workers')::boolean;
+    standby constant boolean := pg_is_in_recovery();
+    newest constant timestamptz := (SELECT e.recorded_at FROM kin_tr.events e ORDER BY e.id DESC LIMIT 1);
+BEGIN
+    RETURN QUERY
+    SELECT w.worker,
+           CASE WHEN standby THEN 'paused'
+                WHEN w.pid IS NULL AND w.failures > 0 AND switched_on THEN 'fault'
+                WHEN w.pid IS NULL THEN 'missing'
+                WHEN n.errors > 0 OR w.age_ms > w.promise_ms + 5000 THEN 'fault'
+                WHEN w.paused THEN 'paused' ELSE 'ok' END,
+           CASE WHEN standby THEN 'a standby: starts when its promotion has finished'
+                WHEN w.pid IS NOT NULL THEN
+                    concat_ws(', ', 'pid ' || w.pid, 'since ' || date_trunc('second', w.started_at),
+                              'last turn ' || kin_tr._duration(w.age_ms) || ' ago',
+                              CASE WHEN w.age_ms > w.promise_ms + 5000 THEN 'which is too long: what is it doing? See pg_stat_activity' END,
+                              CASE WHEN w.paused THEN 'paused: see clock and home, or somebody is in the middle of '
+                                                      || CASE w.worker WHEN 'router' THEN 'tick()' ELSE 'ring()' END
+                                   WHEN w.worker <> 'launcher' THEN
+                                        'at most ' || kin_tr._duration(CASE WHEN newest > w.seen_up_to
+                                            THEN extract(epoch FROM clock_timestamp() - w.seen_up_to) * 1000 ELSE 0 END) || ' behind' END,
+                              CASE WHEN w.bytes > 0 THEN format('%s kB for %s groups, %s workers and %s classes',
+                                                                w.bytes / 1024, w.groups, w.workers, w.classes) END,
+                              kin_tr._last_error(n.errors, n.failed_at, n.error))
+                WHEN NOT switched_on AND w.worker <> 'launcher' THEN
+                    'kin_tr.background_workers is off: call tick(), ring() and maintain() yourself'
+                WHEN w.missing THEN 'no room for it: raise max_worker_processes'
+                ELSE concat_ws(', ', 'not running', 'ended ' || nullif(w.failures, 0) || ' times in a row by a fault',
+                               kin_tr._last_error(n.errors, n.failed_at, n.error), 'see the server''s log') END
+      FROM kin_tr._worker_states() w
+      JOIN kin_tr._worker_notes() n ON n.worker = w.worker AND n.duty = 'turn';
+    RETURN QUERY
+    SELECT 'housekeeping', CASE WHEN n.errors > 0 THEN 'fault' ELSE 'ok' END,
+           concat_ws(', ', CASE WHEN n.succeeded_at IS NULL THEN 'not yet done by this router'
+                                ELSE 'last done ' || kin_tr._duration(extract(epoch FROM clock_timestamp() - n.succeeded_at) * 1000) || ' ago' END,
+                     kin_tr._last_error(n.errors, n.failed_at, n.error))
+      FROM kin_tr._worker_notes() n WHERE n.worker = 'router' AND n.duty = 'housekeeping';
+    RETURN QUERY
+    SELECT 'workers not started', CASE count(*) WHEN 0 THEN 'ok' ELSE 'fault' END,
+           CASE count(*) WHEN 0 THEN 'none'
+                ELSE format('%s in this cluster: raise max_worker_processes (%s)', count(*),
+                            string_agg(format('%s of database %s', m.worker, coalesce(d.datname, m.database::text)), ', '
+                                       ORDER BY d.datname, m.worker)) END
+      FROM kin_tr._workers_missing() m LEFT JOIN pg_database d ON d.oid = m.database;
+END $$;
+
+-- What the router should have done by now.  Where it is not to act, clock, home and router tell.
+CREATE FUNCTION kin_tr._health_of_work() RETURNS TABLE (item text, state text, detail text)
+    LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp SET enable_seqscan = off SET jit = off AS $$
+DECLARE
+    acts constant boolean := NOT pg_is_in_recovery() AND kin_tr._at_home() AND NOT EXISTS (SELECT FROM kin_tr.clock);
+BEGIN
+    RETURN QUERY
+    SELECT 'timers', CASE WHEN acts AND t.late > 5000 THEN 'fault' ELSE 'ok' END,
+           CASE WHEN t.late > 5000 THEN format('%s was due %s ago: is it locked?', t.sid, kin_tr._duration(t.late))
+                ELSE 'none is late' END
+      FROM (SELECT max(d.late) AS late, (array_agg(d.sid ORDER BY d.late DESC))[1] AS sid
+              FROM (SELECT f.sid, extract(epoch FROM kin_tr.now() - f.at) * 1000 AS late
+                      FROM ((SELECT t.sid, t.wake_at AS at FROM kin_tr.tasks t
+                              WHERE t.wake_at IS NOT NULL ORDER BY t.wake_at, t.sid LIMIT 1)
+                            UNION ALL
+                            (SELECT r.sid, r.times_out_at FROM kin_tr.reservations r
+                              WHERE r.times_out_at IS NOT NULL ORDER BY r.times_out_at, r.sid LIMIT 1)) f) d) t;
+    RETURN QUERY
+    SELECT 'moves', CASE WHEN acts AND m.late > 30000 THEN 'fault' ELSE 'ok' END,
+           CASE WHEN m.late > 30000 THEN format('task %s should be in history since %s: is it locked, or housekeeping behind?',
+                                                m.sid, kin_tr._duration(m.late))
+                ELSE 'none is late' END
+      FROM (SELECT max(f.sid::text) AS sid, max(extract(epoch FROM kin_tr.now() - f.finished_at) * 1000 - 300000) AS late
+              FROM (SELECT t.sid, t.finished_at FROM kin_tr.tasks t
+                     WHERE t.finished_at IS NOT NULL ORDER BY t.finished_at LIMIT 1) f) m;
 END $$;

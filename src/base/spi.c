@@ -195,13 +195,25 @@ prepare(KtPlan *plan)
 static void
 plan_with_indexes(KtPlan *plan)
 {
-	/* A scan that nevertheless remains looks so dear that it would be compiled. */
-	static const char *const off[] = {"enable_seqscan", "enable_bitmapscan", "jit"};
+	/*
+	 * A scan that nevertheless remains looks so dear that it would be compiled.
+	 * What a session has switched off for its own queries is on for these.
+	 */
+	static const char *const settings[][2] = {
+		{"enable_seqscan", "off"},
+		{"enable_bitmapscan", "off"},
+		{"jit", "off"},
+		{"enable_indexscan", "on"},
+		{"enable_indexonlyscan", "on"},
+		{"enable_nestloop", "on"},
+		{"enable_sort", "on"},
+		{"max_parallel_workers_per_gather", "0"},
+	};
 	int			nest_level = NewGUCNestLevel();
 	CachedPlan *generic;
 
-	for (int i = 0; i < lengthof(off); i++)
-		(void) set_config_option(off[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+	for (int i = 0; i < lengthof(settings); i++)
+		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 								 true, 0, false);
 	if (plan->plan == NULL)
 		prepare(plan);

@@ -7,6 +7,7 @@
 #
 #   SEED=17 prove ... 010_model.pl      that seed alone
 #   MODEL_OPERATIONS=20000              more of it
+#   MODEL_CONF='work_mem = 64kB'        under other settings, as 042_settings.pl does
 
 use strict;
 use warnings FATAL => 'all';
@@ -24,7 +25,7 @@ my $start = 1772438400;    # 2026-03-02 08:00 UTC, a Monday
 my $json = JSON::PP->new->canonical->allow_nonref;
 
 my $node = start_node('model', preload => 0, extension => 0,
-	conf => "synchronous_commit = off\n");
+	conf => "synchronous_commit = off\n" . ($ENV{MODEL_CONF} // ''));
 my ($dbh, $model, $database, @log, %name);
 
 # ------------------------------------------------------------------- chance

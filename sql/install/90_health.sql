@@ -33,7 +33,7 @@ CREATE FUNCTION kin_tr.health() RETURNS TABLE (item text, state text, detail tex
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.health() IS
 'How kin_tr is running in this database, an item a row: version, preload, launcher, router, relay, housekeeping, workers
-of the cluster that could not be started, timers, moves, clock, home, missed edges. state: ok, paused, missing or fault.
+of the cluster that could not be started, timers, moves, quarantine, clock, home, missed edges. state: ok, paused, missing or fault.
 detail says how long ago each was last done, how far it is behind, its last error, and what to do; docs/operations.md
 has more. ok means that what is promised is kept: a process that fails, hangs or lags is a fault within seconds. Whether
 the data is right, check() says. Needs access of kind reader somewhere.';
@@ -154,4 +154,13 @@ BEGIN
       FROM (SELECT max(f.sid::text) AS sid, max(extract(epoch FROM kin_tr.now() - f.finished_at) * 1000 - 300000) AS late
               FROM (SELECT t.sid, t.finished_at FROM kin_tr.tasks t
                      WHERE t.finished_at IS NOT NULL ORDER BY t.finished_at LIMIT 1) f) m;
+    -- What the error says may be another workspace's: the view shows it to its readers.
+    RETURN QUERY
+    SELECT 'quarantine', CASE count(*) WHEN 0 THEN 'ok' ELSE 'fault' END,
+           CASE count(*) WHEN 0 THEN 'empty'
+                ELSE format('%s, the first %s since %s (%s: %s): see kin_tr.quarantined', count(*),
+                            (array_agg(q.object ORDER BY q.since, q.object))[1], date_trunc('second', min(q.since)),
+                            (array_agg(q.step ORDER BY q.since, q.object))[1],
+                            (array_agg(q.sqlstate ORDER BY q.since, q.object))[1]) END
+      FROM kin_tr.quarantine q;
 END $$;

@@ -7,11 +7,15 @@
  * DATABASE ... TEMPLATE of its database fail, and may deadlock with DROP
  * EXTENSION.  From such a command to the end of its transaction the database is
  * held: the launcher ends the workers there and starts none.  A command that
- * its caller may not give holds nothing, or anybody could stop the workers.
+ * is going to be refused holds nothing, or anybody could stop the workers: where
+ * its caller may not give it, where it makes no sense, and where others than the
+ * workers are connected, for whom PostgreSQL would wait and then give up.
  */
 #include "postgres.h"
 
+#include "access/transam.h"
 #include "access/xact.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
 #include "commands/dbcommands.h"
@@ -21,16 +25,23 @@
 #include "nodes/parsenodes.h"
 #include "pgstat.h"
 #include "storage/latch.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
+#include "base/monotonic.h"
 #include "workers/slots.h"
 #include "workers/workers.h"
 
 /* So long the workers have to end; they do so within milliseconds. */
 #define PATIENCE (10 * USECS_PER_SEC)
+
+/* So long others have to leave, who may be just about to. */
+#define PATIENCE_WITH_OTHERS (2 * USECS_PER_SEC)
 
 static ProcessUtility_hook_type previous_hook = NULL;
 static bool holding = false;
@@ -125,6 +136,57 @@ database_to_hold(Node *command)
 }
 
 static bool
+may_create_databases(void)
+{
+	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(GetUserId()));
+	bool		may = superuser();
+
+	if (HeapTupleIsValid(tuple))
+	{
+		may = may || ((Form_pg_authid) GETSTRUCT(tuple))->rolcreatedb;
+		ReleaseSysCache(tuple);
+	}
+	return may;
+}
+
+static bool
+is_template(Oid database)
+{
+	HeapTuple	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
+	bool		is = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		is = ((Form_pg_database) GETSTRUCT(tuple))->datistemplate;
+		ReleaseSysCache(tuple);
+	}
+	return is;
+}
+
+/* Whoever may be connected, does the command make sense? */
+static bool
+makes_sense(Node *command, Oid database, ProcessUtilityContext context)
+{
+	if (IsA(command, DropStmt))
+		return true;
+	if (context != PROCESS_UTILITY_TOPLEVEL && !IsA(command, RenameStmt))
+		return false;
+	switch (nodeTag(command))
+	{
+		case T_DropdbStmt:
+			return database != MyDatabaseId && !IsTransactionBlock() && !is_template(database);
+		case T_RenameStmt:
+			return database != MyDatabaseId && may_create_databases() &&
+				!OidIsValid(get_database_oid(((RenameStmt *) command)->newname, true));
+		case T_CreatedbStmt:
+			return !IsTransactionBlock() && may_create_databases() &&
+				!OidIsValid(get_database_oid(((CreatedbStmt *) command)->dbname, true));
+		default:
+			return database != MyDatabaseId && !IsTransactionBlock();
+	}
+}
+
+static bool
 has_workers(Oid database)
 {
 	for (int kind = 0; kind < KT_WORKER_KINDS; kind++)
@@ -133,21 +195,97 @@ has_workers(Oid database)
 	return false;
 }
 
-static void
-hold(Oid database)
+/* One that PostgreSQL ends by itself, or that a hold ends? */
+static bool
+is_no_obstacle(const PGPROC *process, Oid database)
 {
-	TimestampTz until = GetCurrentTimestamp() + PATIENCE;
+	if (process == MyProc || (process->statusFlags & PROC_IS_AUTOVACUUM) != 0)
+		return true;
+	for (int kind = 0; process->pid != 0 && kind < KT_WORKER_KINDS; kind++)
+		if (kt_slots_state(database, kind).pid == process->pid)
+			return true;
+	return false;
+}
 
-	holding = true;
-	kt_slots_hold(database);
-	kt_slots_wake_launcher();
-	while (has_workers(database) && GetCurrentTimestamp() < until)
+/* What is in the entry of a process that has ended, or of a prepared transaction that has, stays there. */
+static bool
+is_alive(const PGPROC *process)
+{
+	if (process->pid == 0)
+		return TransactionIdIsValid(process->xid) && TransactionIdIsInProgress(process->xid);
+	return BackendPidGetProc(process->pid) == process;
+}
+
+/*
+ * Are others than the workers in the database, or transactions prepared there?
+ * Entries are read without a lock, for it may change at once, and PostgreSQL
+ * looks again.
+ */
+static bool
+has_others(Oid database)
+{
+	for (uint32 i = 0; i < ProcGlobal->allProcCount; i++)
 	{
+		const PGPROC *process = &ProcGlobal->allProcs[i];
+
+		if (process->databaseId == database && is_alive(process) && !is_no_obstacle(process, database))
+			return true;
+	}
+	return false;
+}
+
+/* Waits until there are none of those, but not for long. */
+static bool
+wait_until_none(bool (*there_are) (Oid), Oid database, int64 patience)
+{
+	int64		until = kt_monotonic() + patience;
+
+	while (there_are(database))
+	{
+		if (kt_monotonic() >= until)
+			return false;
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 10,
 						 KT_WAIT_EVENT("KinTrHold"));
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}
+	return true;
+}
+
+/* DROP DATABASE ... WITH (FORCE) ends them. */
+static bool
+ends_others(Node *command)
+{
+	ListCell   *cell;
+
+	if (!IsA(command, DropdbStmt))
+		return false;
+	foreach(cell, ((DropdbStmt *) command)->options)
+		if (strcmp(((DefElem *) lfirst(cell))->defname, "force") == 0)
+			return true;
+	return false;
+}
+
+static void
+hold(Oid database)
+{
+	holding = true;
+	kt_slots_hold(database);
+	kt_slots_wake_launcher();
+	(void) wait_until_none(has_workers, database, PATIENCE);
+}
+
+static void
+hold_if_needed(Node *command, ProcessUtilityContext context)
+{
+	Oid			database = database_to_hold(command);
+
+	if (!OidIsValid(database) || !makes_sense(command, database, context))
+		return;
+	/* Who drops the extension is in its database; so may others be. */
+	if (IsA(command, DropStmt) || ends_others(command) ||
+		wait_until_none(has_others, database, PATIENCE_WITH_OTHERS))
+		hold(database);
 }
 
 static void
@@ -184,12 +322,11 @@ process_utility(PlannedStmt *statement, const char *query, bool read_only_tree,
 				DestReceiver *dest, QueryCompletion *completion)
 {
 	Node	   *command = statement->utilityStmt;
-	Oid			database = IsTransactionState() ? database_to_hold(command) : InvalidOid;
 	/* A procedure that rolls back frees the statement that called it. */
 	bool		touches = touches_extension(command);
 
-	if (OidIsValid(database))
-		hold(database);
+	if (IsTransactionState())
+		hold_if_needed(command, context);
 	run(statement, query, read_only_tree, context, params, environment, dest, completion);
 	if (touches)
 		extension_touched = true;

@@ -8,6 +8,7 @@ use strict;
 use warnings FATAL => 'all';
 
 use IO::Select;
+use IPC::Run;
 use JSON::PP;
 use PostgreSQL::Test::Utils qw(slurp_file);
 use Test::More;
@@ -236,15 +237,39 @@ query_until($node, 'copy', "SELECT bool_and(state = 'ok') FROM kin_tr.health() W
 	'... and health() says so');
 is(health_of('uno', 'home'), 'ok', '... while the original is still at home');
 
-# A command that fails has stopped nobody for good.
+# A command that is refused stops nobody.
 my $guest = connect_to($node, 'copy');
 
 $earlier = workers_of('copy');
-my ($status, undef, $errors) = $node->psql('postgres', 'DROP DATABASE copy');
-like($errors, qr/being accessed by other users/, 'a DROP DATABASE that fails because of another session');
-comes_up('copy', '... lets the workers come back', $earlier);
+for my $command ('DROP DATABASE copy', 'ALTER DATABASE copy RENAME TO taken', 'CREATE DATABASE taken TEMPLATE copy')
+{
+	my (undef, undef, $errors) = $node->psql('postgres', $command);
+
+	like($errors, qr/being accessed by other users/, "$command is refused because of another session");
+	is(workers_of('copy'), $earlier, '... and ends no worker');
+}
+for my $command ('ALTER DATABASE copy RENAME TO uno', 'CREATE DATABASE uno TEMPLATE copy', 'BEGIN; DROP DATABASE copy',
+	'BEGIN; CREATE DATABASE taken TEMPLATE copy')
+{
+	my (undef, undef, $errors) = $node->psql('postgres', $command);
+
+	like($errors, qr/already exists|cannot run inside a transaction block/, "$command is refused");
+	is(workers_of('copy'), $earlier, '... and ends no worker');
+}
 $guest->disconnect;
-routes('copy', '... and route tasks');
+routes('copy', '... and tasks are routed');
+
+# One that others hold up for a moment only is not refused.
+$guest = connect_to($node, 'copy');
+my $copier = IPC::Run::start([ 'psql', '-X', '-d', $node->connstr('postgres'), '-c', 'CREATE DATABASE taken TEMPLATE copy' ],
+	'>', \my $copied, '2>&1');
+query_until($node, 'postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'CREATE DATABASE taken%' AND pid <> pg_backend_pid()",
+	'a command waits for another session');
+$guest->disconnect;
+$copier->finish;
+is($copied, "CREATE DATABASE\n", '... and succeeds when that has gone');
+comes_up('copy', '... and the workers come back', $earlier);
+plainly('DROP DATABASE taken WITH (FORCE)', 'DROP DATABASE WITH (FORCE) succeeds');
 
 # Nor can one stop them who may not do such things.
 $node->safe_psql('postgres', 'CREATE ROLE stranger LOGIN CREATEDB');

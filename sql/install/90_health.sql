@@ -33,10 +33,10 @@ CREATE FUNCTION kin_tr.health() RETURNS TABLE (item text, state text, detail tex
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.health() IS
 'How kin_tr is running in this database, an item a row: version, preload, launcher, router, relay, housekeeping, workers
-of the cluster that could not be started, timers, moves, quarantine, clock, home, missed edges. state: ok, paused, missing or fault.
-detail says how long ago each was last done, how far it is behind, its last error, and what to do; docs/operations.md
-has more. ok means that what is promised is kept: a process that fails, hangs or lags is a fault within seconds. Whether
-the data is right, check() says. Needs access of kind reader somewhere.';
+of the cluster that could not be started, timers, moves, quarantine, clock, home, missed edges. state: ok, paused,
+missing or fault. detail says how long ago each was last done, how far it is behind, its last error, and what to do;
+docs/operations.md has more. ok means that what is promised is kept: a process that fails, hangs or lags is a fault
+within seconds. Whether the data is right, check() says. Needs access of kind reader somewhere.';
 
 CREATE FUNCTION kin_tr._health() RETURNS TABLE (item text, state text, detail text)
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$

@@ -32,6 +32,7 @@ INSERT INTO test.calls VALUES
     ('get_reservation', format($$SELECT kin_tr.get_reservation(%L)$$, test.reservation('reserved')), 'reader'),
     ('worker_status', $$SELECT kin_tr.worker_status('Alice')$$, 'reader'),
     ('active_reservations', $$SELECT kin_tr.active_reservations()$$, 'reader'),
+    ('worker_values', $$SELECT kin_tr.worker_values('Alice')$$, 'reader'),
     ('events_since', $$SELECT kin_tr.events_since()$$, 'reader'),
     ('current_cursor', $$SELECT kin_tr.current_cursor()$$, 'reader'),
     ('evaluate_expression', $$SELECT kin_tr.evaluate_expression('1==1')$$, 'reader'),

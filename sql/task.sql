@@ -32,7 +32,7 @@ SELECT kin_tr.delete_task(test.task('ages'));
 -- routed directly: to a worker, by default whatever its capacity and activity; to a queue; to a workflow
 SELECT kin_tr.create_task('{"name": "to worker"}', routing_target => :'alice') IS NOT NULL AS created;
 SELECT kin_tr.create_task('{"name": "to worker, with capacity"}', routing_target => :'alice', ignore_capacity => false, task_queue => 'Sample Queue') IS NOT NULL AS created;
-SELECT kin_tr.create_task('{"name": "to queue"}', routing_target => :'queue', ignore_capacity => true) IS NOT NULL AS created;
+SELECT kin_tr.create_task('{"name": "to queue"}', routing_target => :'queue') IS NOT NULL AS created;
 SELECT kin_tr.create_task('{"name": "to workflow"}', routing_target => (SELECT sid FROM kin_tr.get_workflow('Default Fifo Workflow'))) IS NOT NULL AS created;
 SELECT attributes ->> 'name' AS task, left(routing_target, 2) AS target, ignore_capacity, task_queue_friendly_name, workflow_friendly_name
   FROM kin_tr.all_tasks WHERE workspace_sid = test.ws() ORDER BY sid;

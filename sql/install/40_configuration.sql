@@ -18,7 +18,8 @@ CREATE FUNCTION kin_tr._resolve_if(kind text, name text, workspace kin_tr.sid) R
 CREATE FUNCTION kin_tr._normalize_workflow(configuration jsonb, workspace kin_tr.sid) RETURNS jsonb
     LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kin_tr_normalize_workflow'
     SET search_path = pg_catalog, kin_tr, pg_temp;
-CREATE FUNCTION kin_tr._check_expression(expression text, place text) RETURNS void
+-- NULL, or attributes of which one may be meant for a text: skills HAS billing.
+CREATE FUNCTION kin_tr._check_expression(expression text) RETURNS text[]
     LANGUAGE c IMMUTABLE STRICT AS 'MODULE_PATHNAME', 'kin_tr_check_expression'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 CREATE FUNCTION kin_tr._check_attributes(attributes jsonb) RETURNS void
@@ -36,11 +37,19 @@ CREATE FUNCTION kin_tr._name_key(name text) RETURNS bytea
     LANGUAGE c IMMUTABLE STRICT AS 'MODULE_PATHNAME', 'kin_tr_name_key'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 
+-- A user's text as a message shows it, cut where it is long.
+CREATE FUNCTION kin_tr._excerpt(text) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT AS 'MODULE_PATHNAME', 'kin_tr_excerpt'
+    SET search_path = pg_catalog, kin_tr, pg_temp;
+
 -- A name for a new object: 1 to 64 characters, and not to be taken for a SID.
 CREATE FUNCTION kin_tr._check_name(argument text, name text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 DECLARE
     length_hint text := 'It has 1 to 64 characters, not all of them blanks.';
+    -- What looks like a blank, or like nothing at all, in UTF-8 (ascii() gives the code point).
+    blanks integer[] := '{9,10,11,12,13,32,133,160,5760,8192,8193,8194,8195,8196,8197,8198,8199,8200,8201,8202,8203,
+                          8232,8233,8239,8287,8288,12288,65279}';
 BEGIN
     IF name IS NULL THEN
         RAISE EXCEPTION '% must not be null', argument
@@ -49,8 +58,15 @@ BEGIN
         RAISE EXCEPTION '% must not be blank', argument
             USING ERRCODE = 'invalid_parameter_value', HINT = length_hint;
     ELSIF length(name) > 64 THEN
-        RAISE EXCEPTION '% has % characters: "%"', argument, length(name), left(name, 80)
+        RAISE EXCEPTION '% has % characters: "%"', argument, length(name), kin_tr._excerpt(name)
             USING ERRCODE = 'invalid_parameter_value', HINT = length_hint;
+    ELSIF name COLLATE "C" ~ '[[:cntrl:]]' THEN
+        RAISE EXCEPTION '% must not have control characters: "%"', argument, regexp_replace(name COLLATE "C", '[[:cntrl:]]', '?', 'g')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Tabs and line ends are such, too.';
+    ELSIF ascii(left(name, 1)) = ANY (blanks) OR ascii(right(name, 1)) = ANY (blanks) THEN
+        RAISE EXCEPTION '% must not begin or end with a blank: "%"', argument, name
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Nobody sees the blank, and the name without it would be another.';
     ELSIF kin_tr._is_sid(name) THEN
         RAISE EXCEPTION '% must not look like a SID: "%"', argument, name
             USING ERRCODE = 'invalid_parameter_value',
@@ -88,7 +104,7 @@ CREATE FUNCTION kin_tr._check_choice(argument text, value text, choices text[]) 
     LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 BEGIN
     IF value IS NOT NULL AND value <> ALL (choices) THEN
-        RAISE EXCEPTION '% must be one of %, not "%"', argument, array_to_string(choices, ', '), value
+        RAISE EXCEPTION '% must be one of %, not "%"', argument, array_to_string(choices, ', '), kin_tr._excerpt(value)
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Upper and lower case are told apart.';
     END IF;
 END $$;

@@ -83,7 +83,7 @@ BEGIN
     SELECT a.sid INTO held FROM kin_tr.activities a
      WHERE a.sid = kin_tr._resolve_if('WA', activity, workspace) FOR KEY SHARE;
     IF activity IS NOT NULL AND held IS NULL THEN
-        RAISE EXCEPTION 'activity "%" does not exist', activity
+        RAISE EXCEPTION 'activity "%" does not exist', kin_tr._excerpt(activity)
             USING ERRCODE = 'undefined_object', HINT = 'It was deleted just now.';
     END IF;
     RETURN held;

@@ -29,10 +29,11 @@ CREATE FUNCTION kin_tr._update_activity(activity text, friendly_name text, works
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
+    named_activity kin_tr.sid := kin_tr._resolve('WA', activity, workspace);
     this kin_tr.activities;
 BEGIN
     SELECT * INTO STRICT this FROM kin_tr.activities a
-     WHERE a.sid = kin_tr._resolve('WA', activity, workspace) FOR NO KEY UPDATE;
+     WHERE a.sid = named_activity FOR NO KEY UPDATE;
     PERFORM kin_tr._check_version('activity', this.sid, this.version, if_version);
     IF friendly_name <> this.friendly_name THEN
         PERFORM kin_tr._check_name('friendly_name', friendly_name);
@@ -54,10 +55,11 @@ CREATE FUNCTION kin_tr._delete_activity(activity text, workspace kin_tr.sid, if_
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
+    named_activity kin_tr.sid := kin_tr._resolve('WA', activity, workspace);
     this kin_tr.activities;
 BEGIN
     SELECT * INTO STRICT this FROM kin_tr.activities a
-     WHERE a.sid = kin_tr._resolve('WA', activity, workspace) FOR UPDATE;
+     WHERE a.sid = named_activity FOR UPDATE;
     PERFORM kin_tr._check_version('activity', this.sid, this.version, if_version);
     PERFORM kin_tr._lock_for_delete(this.sid);
     PERFORM FROM kin_tr.workspaces w

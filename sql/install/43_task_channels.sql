@@ -48,10 +48,11 @@ CREATE FUNCTION kin_tr._update_task_channel(task_channel text, friendly_name tex
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
+    named_channel kin_tr.sid := kin_tr._resolve('TC', task_channel, workspace);
     this kin_tr.task_channels;
 BEGIN
     SELECT * INTO STRICT this FROM kin_tr.task_channels c
-     WHERE c.sid = kin_tr._resolve('TC', task_channel, workspace) FOR NO KEY UPDATE;
+     WHERE c.sid = named_channel FOR NO KEY UPDATE;
     PERFORM kin_tr._check_version('task channel', this.sid, this.version, if_version);
     IF friendly_name IS NOT NULL THEN
         PERFORM kin_tr._check_name('friendly_name', friendly_name);
@@ -73,10 +74,11 @@ CREATE FUNCTION kin_tr._delete_task_channel(task_channel text, workspace kin_tr.
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
+    named_channel kin_tr.sid := kin_tr._resolve('TC', task_channel, workspace);
     this kin_tr.task_channels;
 BEGIN
     SELECT * INTO STRICT this FROM kin_tr.task_channels c
-     WHERE c.sid = kin_tr._resolve('TC', task_channel, workspace) FOR UPDATE;
+     WHERE c.sid = named_channel FOR UPDATE;
     PERFORM kin_tr._check_version('task channel', this.sid, this.version, if_version);
     IF this.unique_name IN ('default', 'voice', 'sms', 'chat', 'video') THEN
         PERFORM kin_tr._refuse_in_use('task channel', this.unique_name, 'the workspace, which was made with it',

@@ -7,6 +7,23 @@ CREATE FUNCTION kin_tr._task_queue_event(event_type text, q kin_tr.task_queues) 
         task_queue => q.sid)
 $$;
 
+-- An error where the expression does not parse; told is what it will hardly be meant to do.
+CREATE FUNCTION kin_tr._check_target_workers(expression text, task_queue text, workspace kin_tr.sid) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    names text[] := kin_tr._check_expression(expression);
+BEGIN
+    IF btrim(expression, E' \t\r\n') = '' THEN
+        RAISE NOTICE 'task queue "%" has no workers, for target_workers is empty', task_queue
+            USING HINT = 'Write 1==1 for all workers.';
+    ELSIF cardinality(names) > 0
+          AND NOT EXISTS (SELECT FROM kin_tr.workers w WHERE w.workspace_sid = workspace AND w.attributes ?& names) THEN
+        RAISE NOTICE 'target_workers compares attributes that no worker has together: %', array_to_string(names, ', ')
+            USING HINT = 'Put quotes around what is a text, as in skills HAS "billing".';
+    END IF;
+END $$;
+
 CREATE FUNCTION kin_tr._create_task_queue(friendly_name text, target_workers text, max_reserved_workers integer,
                                           task_order text, reservation_activity text,
                                           assignment_activity text, workspace kin_tr.sid) RETURNS kin_tr.sid
@@ -16,7 +33,12 @@ DECLARE
     new kin_tr.task_queues;
 BEGIN
     PERFORM kin_tr._check_name('friendly_name', friendly_name);
-    PERFORM kin_tr._check_expression(target_workers, 'queue');
+    IF target_workers IS NULL THEN
+        RAISE EXCEPTION 'target_workers must not be null'
+            USING ERRCODE = 'null_value_not_allowed',
+                  HINT = 'Leave it out, or write 1==1, for all workers; an empty text is nobody.';
+    END IF;
+    PERFORM kin_tr._check_target_workers(target_workers, friendly_name, workspace);
     PERFORM kin_tr._check_range('max_reserved_workers', max_reserved_workers, 1, 50);
     PERFORM kin_tr._check_choice('task_order', task_order, ARRAY['FIFO', 'LIFO']);
     IF EXISTS (SELECT FROM kin_tr.task_queues q WHERE q.workspace_sid = workspace AND q.friendly_name = friendly_name) THEN
@@ -25,7 +47,7 @@ BEGIN
     INSERT INTO kin_tr.task_queues (sid, workspace_sid, friendly_name, target_workers, max_reserved_workers,
                                     task_order, reservation_activity_sid, assignment_activity_sid,
                                     date_created, date_updated)
-    VALUES (kin_tr._new_sid('WQ'), workspace, friendly_name, coalesce(target_workers, '1==1'),
+    VALUES (kin_tr._new_sid('WQ'), workspace, friendly_name, target_workers,
             coalesce(max_reserved_workers, 1), coalesce(task_order, 'FIFO'),
             kin_tr._resolve_if('WA', reservation_activity, workspace),
             kin_tr._resolve_if('WA', assignment_activity, workspace), kin_tr.now(), kin_tr.now())
@@ -41,14 +63,15 @@ CREATE FUNCTION kin_tr._update_task_queue(task_queue text, friendly_name text, t
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
+    named_queue kin_tr.sid := kin_tr._resolve('WQ', task_queue, workspace);
     old kin_tr.task_queues;
     this kin_tr.task_queues;
     task kin_tr.sid;
 BEGIN
     SELECT * INTO STRICT old FROM kin_tr.task_queues q
-     WHERE q.sid = kin_tr._resolve('WQ', task_queue, workspace) FOR NO KEY UPDATE;
+     WHERE q.sid = named_queue FOR NO KEY UPDATE;
     PERFORM kin_tr._check_version('task queue', old.sid, old.version, if_version);
-    PERFORM kin_tr._check_expression(target_workers, 'queue');
+    PERFORM kin_tr._check_target_workers(target_workers, coalesce(friendly_name, old.friendly_name), workspace);
     PERFORM kin_tr._check_range('max_reserved_workers', max_reserved_workers, 1, 50);
     PERFORM kin_tr._check_choice('task_order', task_order, ARRAY['FIFO', 'LIFO']);
     IF friendly_name <> old.friendly_name THEN
@@ -116,11 +139,12 @@ CREATE FUNCTION kin_tr._delete_task_queue(task_queue text, workspace kin_tr.sid,
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
+    named_queue kin_tr.sid := kin_tr._resolve('WQ', task_queue, workspace);
     this kin_tr.task_queues;
     workflow text;
 BEGIN
     SELECT * INTO STRICT this FROM kin_tr.task_queues q
-     WHERE q.sid = kin_tr._resolve('WQ', task_queue, workspace) FOR UPDATE;
+     WHERE q.sid = named_queue FOR UPDATE;
     PERFORM kin_tr._check_version('task queue', this.sid, this.version, if_version);
     PERFORM kin_tr._lock_for_delete(this.sid);
     -- Whoever creates a task just now may enter any version that there is.

@@ -60,12 +60,13 @@ CREATE FUNCTION kin_tr._update_workflow(workflow text, friendly_name text, confi
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
+    named_workflow kin_tr.sid := kin_tr._resolve('WW', workflow, workspace);
     old kin_tr.workflows;
     this kin_tr.workflows;
     task kin_tr.sid;
 BEGIN
     SELECT * INTO STRICT old FROM kin_tr.workflows w
-     WHERE w.sid = kin_tr._resolve('WW', workflow, workspace) FOR NO KEY UPDATE;
+     WHERE w.sid = named_workflow FOR NO KEY UPDATE;
     PERFORM kin_tr._check_version('workflow', old.sid, old.version, if_version);
     PERFORM kin_tr._check_range('task_reservation_timeout', task_reservation_timeout, 1, 86400);
     PERFORM kin_tr._check_range('default_priority', default_priority, 0, 2147483647);
@@ -114,10 +115,11 @@ CREATE FUNCTION kin_tr._delete_workflow(workflow text, workspace kin_tr.sid, if_
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
+    named_workflow kin_tr.sid := kin_tr._resolve('WW', workflow, workspace);
     this kin_tr.workflows;
 BEGIN
     SELECT * INTO STRICT this FROM kin_tr.workflows w
-     WHERE w.sid = kin_tr._resolve('WW', workflow, workspace) FOR UPDATE;
+     WHERE w.sid = named_workflow FOR UPDATE;
     PERFORM kin_tr._check_version('workflow', this.sid, this.version, if_version);
     PERFORM kin_tr._lock_for_delete(this.sid);
     IF EXISTS (SELECT FROM kin_tr.tasks t WHERE t.workflow_sid = this.sid AND t.finished_at IS NULL) THEN

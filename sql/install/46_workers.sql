@@ -83,11 +83,12 @@ CREATE FUNCTION kin_tr._delete_worker(worker text, workspace kin_tr.sid, if_vers
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
+    named_worker kin_tr.sid := kin_tr._resolve('WK', worker, workspace);
     this kin_tr.workers;
 BEGIN
     -- The router shares this lock while it makes a reservation.
     SELECT * INTO STRICT this FROM kin_tr.workers w
-     WHERE w.sid = kin_tr._resolve('WK', worker, workspace) FOR UPDATE;
+     WHERE w.sid = named_worker FOR UPDATE;
     PERFORM kin_tr._check_version('worker', this.sid, this.version, if_version);
     PERFORM kin_tr._lock_for_delete(this.sid);
     IF EXISTS (SELECT FROM kin_tr.reservations r WHERE r.worker_sid = this.sid AND r.is_open) THEN
@@ -104,6 +105,8 @@ CREATE FUNCTION kin_tr._update_worker_channel(worker text, task_channel text, ca
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
+    named_worker kin_tr.sid := kin_tr._resolve('WK', worker, workspace);
+    named_channel kin_tr.sid := kin_tr._resolve('TC', task_channel, workspace);
     wk kin_tr.workers;
     channel kin_tr.task_channels;
     old kin_tr.worker_channels;
@@ -112,9 +115,9 @@ BEGIN
     PERFORM kin_tr._check_range('capacity', capacity, 0, 32767);
     -- The worker's row stands for its channels: the router looks at its version.
     SELECT * INTO STRICT wk FROM kin_tr.workers w
-     WHERE w.sid = kin_tr._resolve('WK', worker, workspace) FOR NO KEY UPDATE;
+     WHERE w.sid = named_worker FOR NO KEY UPDATE;
     SELECT * INTO STRICT channel FROM kin_tr.task_channels c
-     WHERE c.sid = kin_tr._resolve('TC', task_channel, workspace);
+     WHERE c.sid = named_channel;
     SELECT * INTO STRICT old FROM kin_tr.worker_channels c
      WHERE c.worker_sid = wk.sid AND c.task_channel_sid = channel.sid FOR NO KEY UPDATE;
     capacity := coalesce(capacity, old.configured_capacity);

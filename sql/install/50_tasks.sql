@@ -88,8 +88,9 @@ attributes: a JSON object; NULL is {}. priority 0 to 2^31-1, NULL the workflow''
 1209600 seconds until it is canceled if nobody has accepted it. workflow, task_channel (NULL: default), task_queue:
 SID or name; the workflow may be left out where the workspace has exactly one. virtual_start_time: since when its
 age counts in the queue''s order; not in the future, nor before 1900. routing_target: SID of a worker or queue that
-shall get it without a workflow, or of a workflow. Only for a worker count ignore_capacity (NULL is true) and
-task_queue, the queue that the task is shown in. idempotency_key: 1 to 255 bytes; the same request under the same
+shall get it without a workflow, or of a workflow. ignore_capacity (NULL is true) is for a worker alone. task_queue,
+the queue that the task is shown in, counts for a worker alone, and workflow without routing_target; else a NOTICE
+says so. idempotency_key: 1 to 255 bytes; the same request under the same
 key returns the same task for seven days. Returns the task''s SID.
 Errors: KT003, KT004, KT012, 40001, 42704, 42501, 22023, 54000. Locks the workflow, queue and channel against
 deletion until commit. Needs access of kind app.';
@@ -246,16 +247,19 @@ CREATE FUNCTION kin_tr.evaluate_expression(expression text, task jsonb DEFAULT N
 COMMENT ON FUNCTION kin_tr.evaluate_expression IS
 'Tries an expression. A bare name means the attributes of the only subject given (with both: the task''s);
 task.x and worker.x say whose. workers: counts as in {"available": 2}; at: the moment for taskrouter.*, else now.
-Returns true or false; NULL for no expression. Error KT005, with position, where it does not parse. It runs no SQL,
-and so pins no search path. Needs access of kind reader somewhere.';
+A worker''s sid, friendly_name, activity_sid and activity_name, and the load of its channels, are not among its
+attributes: worker_values() has them, too. Returns true or false; NULL for no expression. A NOTICE tells what is
+probably not meant. Errors: KT005, with position, where it does not parse, 22023 where a subject is no JSON object. It
+runs no SQL, and so pins no search path. Needs access of kind reader somewhere.';
 
 CREATE FUNCTION kin_tr.validate_workflow(configuration jsonb, workspace text DEFAULT NULL)
-    RETURNS TABLE (place text, message text, hint text, "position" integer)
+    RETURNS TABLE (severity text, place text, message text, hint text, "position" integer)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_validate_workflow'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.validate_workflow IS
 'Every fault of a workflow''s configuration: where it is, what it is, what to do, and the position from 1 within an
-expression; no row: it is valid. Keys that are not Twilio''s are no fault. Queues are looked up in the workspace,
+expression. severity: error, or warning for what is taken and does hardly what is meant; without an error it is valid.
+Keys that are not Twilio''s are no fault, unless they are like one that is. Queues are looked up in the workspace,
 where one can be told. Needs access of kind reader.';
 
 CREATE FUNCTION kin_tr._sweep() RETURNS integer

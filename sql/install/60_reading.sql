@@ -108,12 +108,14 @@ CREATE FUNCTION kin_tr._get_activity(activity text, workspace kin_tr.sid)
                    available boolean, date_created timestamptz, date_updated timestamptz, version bigint)
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 #variable_conflict use_column
+DECLARE
+    named_activity kin_tr.sid := kin_tr._resolve('WA', activity, workspace);
 BEGIN
     RETURN QUERY
         SELECT a.sid, w.account_sid, a.workspace_sid, a.friendly_name, a.available,
                a.date_created, a.date_updated, a.version
           FROM kin_tr.activities a JOIN kin_tr.workspaces w ON w.sid = a.workspace_sid
-         WHERE a.sid = kin_tr._resolve('WA', activity, workspace);
+         WHERE a.sid = named_activity;
 END $$;
 
 CREATE FUNCTION kin_tr._get_task_channel(task_channel text, workspace kin_tr.sid)
@@ -122,12 +124,14 @@ CREATE FUNCTION kin_tr._get_task_channel(task_channel text, workspace kin_tr.sid
                    date_updated timestamptz, version bigint)
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 #variable_conflict use_column
+DECLARE
+    named_channel kin_tr.sid := kin_tr._resolve('TC', task_channel, workspace);
 BEGIN
     RETURN QUERY
         SELECT c.sid, w.account_sid, c.workspace_sid, c.friendly_name, c.unique_name,
                c.channel_optimized_routing, c.date_created, c.date_updated, c.version
           FROM kin_tr.task_channels c JOIN kin_tr.workspaces w ON w.sid = c.workspace_sid
-         WHERE c.sid = kin_tr._resolve('TC', task_channel, workspace);
+         WHERE c.sid = named_channel;
 END $$;
 
 CREATE FUNCTION kin_tr._get_task_queue(task_queue text, workspace kin_tr.sid)
@@ -138,6 +142,8 @@ CREATE FUNCTION kin_tr._get_task_queue(task_queue text, workspace kin_tr.sid)
                    date_created timestamptz, date_updated timestamptz, version bigint)
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 #variable_conflict use_column
+DECLARE
+    named_queue kin_tr.sid := kin_tr._resolve('WQ', task_queue, workspace);
 BEGIN
     RETURN QUERY
         SELECT q.sid, w.account_sid, q.workspace_sid, q.friendly_name, q.target_workers,
@@ -146,7 +152,7 @@ BEGIN
           FROM kin_tr.task_queues q JOIN kin_tr.workspaces w ON w.sid = q.workspace_sid
           LEFT JOIN kin_tr.activities r ON r.sid = q.reservation_activity_sid
           LEFT JOIN kin_tr.activities a ON a.sid = q.assignment_activity_sid
-         WHERE q.sid = kin_tr._resolve('WQ', task_queue, workspace);
+         WHERE q.sid = named_queue;
 END $$;
 
 CREATE FUNCTION kin_tr._get_workflow(workflow text, workspace kin_tr.sid)
@@ -157,13 +163,15 @@ CREATE FUNCTION kin_tr._get_workflow(workflow text, workspace kin_tr.sid)
                    version bigint)
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 #variable_conflict use_column
+DECLARE
+    named_workflow kin_tr.sid := kin_tr._resolve('WW', workflow, workspace);
 BEGIN
     RETURN QUERY
         SELECT f.sid, w.account_sid, f.workspace_sid, f.friendly_name, f.configuration, 'application/json',
                f.assignment_callback_url, f.fallback_assignment_callback_url, f.task_reservation_timeout,
                f.default_priority, f.date_created, f.date_updated, f.version
           FROM kin_tr.workflows f JOIN kin_tr.workspaces w ON w.sid = f.workspace_sid
-         WHERE f.sid = kin_tr._resolve('WW', workflow, workspace);
+         WHERE f.sid = named_workflow;
 END $$;
 
 CREATE FUNCTION kin_tr._get_worker(worker text, workspace kin_tr.sid)
@@ -173,13 +181,15 @@ CREATE FUNCTION kin_tr._get_worker(worker text, workspace kin_tr.sid)
                    version bigint)
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 #variable_conflict use_column
+DECLARE
+    named_worker kin_tr.sid := kin_tr._resolve('WK', worker, workspace);
 BEGIN
     RETURN QUERY
         SELECT k.sid, w.account_sid, k.workspace_sid, k.friendly_name, k.attributes, k.activity_sid,
                a.friendly_name, a.available, k.date_created, k.date_updated, k.date_status_changed, k.version
           FROM kin_tr.workers k JOIN kin_tr.workspaces w ON w.sid = k.workspace_sid
           JOIN kin_tr.activities a ON a.sid = k.activity_sid
-         WHERE k.sid = kin_tr._resolve('WK', worker, workspace);
+         WHERE k.sid = named_worker;
 END $$;
 
 CREATE FUNCTION kin_tr._get_worker_channel(worker text, task_channel text, workspace kin_tr.sid)
@@ -190,16 +200,19 @@ CREATE FUNCTION kin_tr._get_worker_channel(worker text, task_channel text, works
                    date_created timestamptz, date_updated timestamptz)
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 #variable_conflict use_column
+DECLARE
+    named_worker kin_tr.sid := kin_tr._resolve('WK', worker, workspace);
+    named_channel kin_tr.sid := kin_tr._resolve('TC', task_channel, workspace);
 BEGIN
     RETURN QUERY
         SELECT (l.channel).sid, w.account_sid, w.sid, (l.channel).worker_sid, c.sid, c.unique_name,
                (l.channel).configured_capacity, (l.channel).available, l.assigned, l.open,
                kin_tr._capacity_percentage((l.channel).configured_capacity, l.open), l.last_reserved,
                (l.channel).date_created, (l.channel).date_updated
-          FROM kin_tr._worker_channel_load(kin_tr._resolve('WK', worker, workspace)) l
+          FROM kin_tr._worker_channel_load(named_worker) l
           JOIN kin_tr.task_channels c ON c.sid = (l.channel).task_channel_sid
           JOIN kin_tr.workspaces w ON w.sid = c.workspace_sid
-         WHERE c.sid = kin_tr._resolve('TC', task_channel, workspace);
+         WHERE c.sid = named_channel;
 END $$;
 
 CREATE FUNCTION kin_tr._worker_status(worker text, workspace kin_tr.sid)
@@ -209,6 +222,8 @@ CREATE FUNCTION kin_tr._worker_status(worker text, workspace kin_tr.sid)
                    available_capacity_percentage integer, last_reserved_time timestamptz)
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 #variable_conflict use_column
+DECLARE
+    named_worker kin_tr.sid := kin_tr._resolve('WK', worker, workspace);
 BEGIN
     RETURN QUERY
         SELECT k.sid, k.friendly_name, a.friendly_name, a.available, k.date_status_changed, c.unique_name,
@@ -218,8 +233,33 @@ BEGIN
           JOIN kin_tr.activities a ON a.sid = k.activity_sid
           CROSS JOIN kin_tr._worker_channel_load(k.sid) l
           JOIN kin_tr.task_channels c ON c.sid = (l.channel).task_channel_sid
-         WHERE k.sid = kin_tr._resolve('WK', worker, workspace)
+         WHERE k.sid = named_worker
          ORDER BY c.sid;
+END $$;
+
+CREATE FUNCTION kin_tr._worker_values(worker text, workspace kin_tr.sid) RETURNS jsonb
+    LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    named_worker kin_tr.sid := kin_tr._resolve('WK', worker, workspace);
+    result jsonb;
+    channels jsonb;
+BEGIN
+    SELECT k.attributes || jsonb_build_object('sid', k.sid, 'friendly_name', k.friendly_name,
+               'activity_sid', a.sid, 'activity_name', a.friendly_name)
+      INTO result
+      FROM kin_tr.workers k JOIN kin_tr.activities a ON a.sid = k.activity_sid
+     WHERE k.sid = named_worker;
+    IF coalesce(jsonb_typeof(result -> 'channel'), 'object') <> 'object' THEN
+        RETURN result;
+    END IF;
+    SELECT jsonb_object_agg(c.unique_name, jsonb_build_object(
+               'configured_capacity', (l.channel).configured_capacity, 'assigned_tasks', l.assigned,
+               'available_capacity_percentage', kin_tr._capacity_percentage((l.channel).configured_capacity, l.open)))
+      INTO channels
+      FROM kin_tr._worker_channel_load(named_worker) l
+      JOIN kin_tr.task_channels c ON c.sid = (l.channel).task_channel_sid;
+    RETURN result || jsonb_build_object('channel', coalesce(result -> 'channel', '{}') || coalesce(channels, '{}'));
 END $$;
 
 -- By an index scan, whatever the planner knows: it would rather use a bitmap,
@@ -245,26 +285,16 @@ BEGIN
          ORDER BY r.sid;
 END $$;
 
--- Tasks and reservations have no name but their sid.
-CREATE FUNCTION kin_tr._check_sid(kind text, prefix text, sid text) RETURNS void
-    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, kin_tr, pg_temp AS $$
-BEGIN
-    IF sid IS NULL THEN
-        RAISE EXCEPTION '% must not be null', kind
-            USING ERRCODE = 'null_value_not_allowed',
-                  HINT = format('A %s''s sid is %s and 32 hexadecimal digits.', kind, prefix);
-    ELSIF NOT kin_tr._is_sid(sid) OR left(sid, 2) <> prefix THEN
-        RAISE EXCEPTION 'invalid sid of a %: "%"', kind, sid
-            USING ERRCODE = 'invalid_text_representation',
-                  HINT = format('A %s''s sid is %s and 32 hexadecimal digits.', kind, prefix);
-    END IF;
-END $$;
+-- Tasks and reservations have no name but their sid; an error where it is not one of its kind.
+CREATE FUNCTION kin_tr._check_sid(sid text, kind text) RETURNS kin_tr.sid
+    LANGUAGE c IMMUTABLE AS 'MODULE_PATHNAME', 'kin_tr_check_sid'
+    SET search_path = pg_catalog, kin_tr, pg_temp;
 
 CREATE FUNCTION kin_tr._get_task(task text, workspace kin_tr.sid) RETURNS SETOF kin_tr.all_tasks
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 BEGIN
-    PERFORM kin_tr._check_sid('task', 'WT', task);
-    RETURN QUERY SELECT * FROM kin_tr.all_tasks t WHERE t.sid = task::kin_tr.sid AND t.workspace_sid = workspace;
+    RETURN QUERY SELECT * FROM kin_tr.all_tasks t
+                  WHERE t.sid = kin_tr._check_sid(task, 'WT') AND t.workspace_sid = workspace;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'task "%" does not exist', task
             USING ERRCODE = 'undefined_object', HINT = 'History may have been cut by kin_tr.history_retention.';
@@ -274,9 +304,8 @@ END $$;
 CREATE FUNCTION kin_tr._get_reservation(reservation text, workspace kin_tr.sid) RETURNS SETOF kin_tr.all_reservations
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 BEGIN
-    PERFORM kin_tr._check_sid('reservation', 'WR', reservation);
     RETURN QUERY SELECT * FROM kin_tr.all_reservations r
-                  WHERE r.sid = reservation::kin_tr.sid AND r.workspace_sid = workspace;
+                  WHERE r.sid = kin_tr._check_sid(reservation, 'WR') AND r.workspace_sid = workspace;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'reservation "%" does not exist', reservation
             USING ERRCODE = 'undefined_object', HINT = 'History may have been cut by kin_tr.history_retention.';

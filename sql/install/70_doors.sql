@@ -133,9 +133,9 @@ CREATE FUNCTION kin_tr.create_task_queue(friendly_name text, target_workers text
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_admin'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.create_task_queue IS
-'Creates a task queue. target_workers: expression over workers'' attributes, empty for nobody; max_reserved_workers: to
+'Creates a task queue. target_workers: expression over workers'' attributes, empty for nobody, not NULL; max_reserved_workers: to
 how many workers a task is offered at once, 1 to 50; task_order: FIFO or LIFO; the activities are kept and not used.
-Returns its SID. Errors: KT005, 42704, 42710, 22023. Needs access of kind admin.';
+Returns its SID. Errors: KT005, 42704, 42710, 22004, 22023. Needs access of kind admin.';
 
 CREATE FUNCTION kin_tr.update_task_queue(task_queue text, friendly_name text DEFAULT NULL,
     target_workers text DEFAULT NULL, max_reserved_workers integer DEFAULT NULL, task_order text
@@ -289,6 +289,15 @@ CREATE FUNCTION kin_tr.worker_status(worker text, workspace text DEFAULT NULL)
 COMMENT ON FUNCTION kin_tr.worker_status IS
 'What a worker is doing, a row for each of its channels. open_reservations: pending, accepted and wrapping, which all
 take capacity; assigned_tasks: accepted. Error 42704 where there is no such worker. Needs access of kind reader.';
+
+CREATE FUNCTION kin_tr.worker_values(worker text, workspace text DEFAULT NULL)
+    RETURNS jsonb
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_reader'
+    SET search_path = pg_catalog, kin_tr, pg_temp;
+COMMENT ON FUNCTION kin_tr.worker_values IS
+'All that expressions read of a worker, for evaluate_expression(): its attributes, over them its sid, friendly_name,
+activity_sid and activity_name, and its channels as channel.<unique_name>.<counter> (unless its attribute channel is no
+object). Error 42704 where there is no such worker. Needs access of kind reader.';
 
 CREATE FUNCTION kin_tr.active_reservations(worker text DEFAULT NULL, workspace text DEFAULT NULL)
     RETURNS TABLE (sid kin_tr.sid, reservation_status text, task_sid kin_tr.sid, worker_sid

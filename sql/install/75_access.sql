@@ -28,28 +28,29 @@ BEGIN
         USING (sid OPERATOR(pg_catalog.=) ANY ((SELECT kin_tr._readable_workspaces())::kin_tr.sid[]));
 END $$;
 
--- What each kind of access needs; a kind has what those before it have.
-CREATE FUNCTION kin_tr._functions_of(kind text) RETURNS SETOF regprocedure
+-- What every role with access may call.  What its kind is not enough for, the
+-- functions themselves refuse, and tell which kind is needed and who may grant it;
+-- PostgreSQL would only name the function.
+CREATE FUNCTION kin_tr._functions_for_roles() RETURNS SETOF regprocedure
     LANGUAGE sql STABLE SET search_path = pg_catalog, kin_tr, pg_temp AS $$
     SELECT p.oid::regprocedure FROM pg_proc p
      WHERE p.pronamespace = 'kin_tr'::regnamespace
        AND (p.proname = ANY (ARRAY['_readable_workspaces', 'get_workspace', 'get_activity', 'get_task_channel',
                 'get_task_queue', 'get_workflow', 'get_worker', 'get_worker_channel', 'get_task',
-                'get_task_by_call_sid', 'get_reservation', 'worker_status', 'active_reservations',
+                'get_task_by_call_sid', 'get_reservation', 'worker_status', 'worker_values', 'active_reservations',
                 'events_since', 'current_cursor', 'evaluate_expression', 'validate_workflow', 'now',
-                'next_due', 'version', 'health', '_sid_eq_text', '_text_eq_sid', '_text_concat_sid'])
-            OR p.proname LIKE '\_sid\_%' OR p.proname IN ('_capacity_percentage')
-            OR kind IN ('app', 'supervisor', 'admin') AND p.proname = ANY (ARRAY['create_task',
+                'next_due', 'version', 'health', '_sid_eq_text', '_text_eq_sid', '_text_concat_sid',
+                '_capacity_percentage', 'create_task',
                 'create_voice_call_task', 'create_callback_task', 'update_task', 'cancel_task', 'wrapup_task',
                 'complete_task', 'delete_task', 'accept_reservation', 'reject_reservation',
-                'wrapup_reservation', 'complete_reservation', 'update_worker_activity', 'tick'])
-            OR kind IN ('supervisor', 'admin') AND p.proname = ANY (ARRAY['create_worker', 'update_worker',
-                'delete_worker', 'update_worker_channel'])
-            OR kind = 'admin' AND p.proname = ANY (ARRAY['update_workspace', 'delete_workspace',
+                'wrapup_reservation', 'complete_reservation', 'update_worker_activity', 'tick',
+                'create_worker', 'update_worker', 'delete_worker', 'update_worker_channel',
+                'update_workspace', 'delete_workspace',
                 'create_activity', 'update_activity', 'delete_activity', 'create_task_channel',
                 'update_task_channel', 'delete_task_channel', 'create_task_queue', 'update_task_queue',
                 'delete_task_queue', 'create_workflow', 'update_workflow', 'delete_workflow',
-                'grant_access', 'revoke_access']))
+                'grant_access', 'revoke_access'])
+            OR p.proname LIKE '\_sid\_%')
 $$;
 
 CREATE FUNCTION kin_tr._may_grant(workspace kin_tr.sid) RETURNS void
@@ -73,7 +74,7 @@ BEGIN
                    ' kin_tr.reservation_history, kin_tr.events, kin_tr.all_tasks, kin_tr.all_reservations,'
                    ' kin_tr.quarantine, kin_tr.quarantined'
                    ' TO %I', role);
-    FOR f IN SELECT kin_tr._functions_of(kind) LOOP
+    FOR f IN SELECT kin_tr._functions_for_roles() LOOP
         EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', f, role);
     END LOOP;
 END $$;

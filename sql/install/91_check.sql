@@ -1,6 +1,6 @@
 -- ------------------------------------------------------------------- check
 CREATE FUNCTION kin_tr.check() RETURNS TABLE (invariant text, object kin_tr.sid, detail text)
-    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_admin'
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_reader'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.check() IS
 'A row for each broken invariant; no row is a proof that there is none. docs/operations.md lists them with their

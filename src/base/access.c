@@ -25,6 +25,7 @@
 #include "base/errors.h"
 #include "base/guc.h"
 #include "base/spi.h"
+#include "base/text.h"
 
 PG_FUNCTION_INFO_V1(kin_tr_access_in);
 PG_FUNCTION_INFO_V1(kin_tr_readable_workspaces);
@@ -193,23 +194,38 @@ kt_access(const KtSid *workspace)
 	return found ? found->access : KT_ACCESS_NONE;
 }
 
+/*
+ * What would let the caller do it, for who may grant it.  called: the workspace,
+ * by a name that the caller knows.
+ */
+static int
+hint_grant(KtAccess needed, const char *called)
+{
+	const char *role = quote_identifier(GetUserNameFromId(GetUserId(), false));
+
+	return errhint("An admin of the workspace, or role \"%s\", may call kin_tr.grant_access(%s, '%s', %s).",
+				   GetUserNameFromId(kt_schema_owner(), false), quote_literal_cstr(role),
+				   kind_of_access(needed), quote_literal_cstr(called));
+}
+
 /* Who may not even read a workspace is told of it by what it was called, its name or its sid. */
 static void
 require(Workspace *workspace, KtAccess needed, const char *called)
 {
 	if (workspace->access >= needed)
 		return;
+	if (workspace->access > KT_ACCESS_NONE)
+		called = workspace->name;
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("permission denied for workspace \"%s\"",
-					workspace->access > KT_ACCESS_NONE ? workspace->name : called),
+			 errmsg("permission denied for workspace \"%s\"", kt_text_excerpt(called)),
 			 workspace->access > KT_ACCESS_NONE ?
 			 errdetail("This needs access of kind \"%s\"; role \"%s\" has \"%s\".",
 					   kind_of_access(needed), GetUserNameFromId(GetUserId(), false),
 					   kind_of_access(workspace->access)) :
 			 errdetail("This needs access of kind \"%s\"; role \"%s\" has none.",
 					   kind_of_access(needed), GetUserNameFromId(GetUserId(), false)),
-			 errhint("Its administrator can call kin_tr.grant_access().")));
+			 hint_grant(needed, kt_text_excerpt(called))));
 }
 
 void
@@ -250,7 +266,27 @@ kt_access_require_owner(const char *what)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to %s", what),
-				 errhint("Only a superuser or a member of the extension's owner may do this.")));
+				 errdetail("Role \"%s\" is not the extension's owner.", GetUserNameFromId(GetUserId(), false)),
+				 errhint("Superusers and members of role \"%s\" may do this.",
+						 GetUserNameFromId(kt_schema_owner(), false))));
+}
+
+void
+kt_access_require_somewhere(KtAccess needed, const char *what)
+{
+	Sight	   *sight = sight_of_caller();
+
+	for (int i = 0; i < sight->nworkspaces; i++)
+		if (sight->workspaces[i].access >= needed)
+			return;
+	if (!is_owner(sight->role))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to %s", what),
+				 errdetail("This needs access of kind \"%s\" to a workspace; role \"%s\" has none.",
+						   kind_of_access(needed), GetUserNameFromId(sight->role, false)),
+				 errhint("An admin of a workspace, or role \"%s\", may call kin_tr.grant_access().",
+						 GetUserNameFromId(kt_schema_owner(), false))));
 }
 
 static Workspace *
@@ -266,17 +302,54 @@ workspace_by_name(Sight *sight, const char *name)
 	return NULL;
 }
 
-static char *
+/* No other name of a workspace may be told to the caller. */
+static List *
 names_of_usable(Sight *sight)
 {
-	StringInfoData names;
+	List	   *names = NIL;
 
-	initStringInfo(&names);
 	for (int i = 0; i < sight->nworkspaces; i++)
 		if (sight->workspaces[i].access > KT_ACCESS_NONE)
-			appendStringInfo(&names, "%s\"%s\"", names.len > 0 ? ", " : "",
-							 sight->workspaces[i].name);
-	return names.data;
+			names = lappend(names, sight->workspaces[i].name);
+	return names;
+}
+
+static void
+no_such_workspace(Sight *sight, const char *name, bool set)
+{
+	List	   *names = names_of_usable(sight);
+	const char *nearest = kt_text_nearest(name, names);
+	const char *source = set ? "The setting kin_tr.workspace names it. " : "";
+
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("workspace \"%s\" does not exist", kt_text_excerpt(name)),
+			 names == NIL ? errdetail("%sYou may use none.", source) :
+			 errdetail("%sYou may use %s.", source, kt_text_list(names, true)),
+			 nearest ? errhint("Perhaps \"%s\" is meant.", nearest) :
+			 is_owner(sight->role) ?
+			 errhint("kin_tr.setup_workspace() makes a new one.") :
+			 errhint("Give the SID or the name of one that you may use.")));
+}
+
+/* There are workspaces, but none for the caller; or there is none at all. */
+static void
+no_usable_workspace(Sight *sight)
+{
+	char	   *owner = GetUserNameFromId(kt_schema_owner(), false);
+
+	if (sight->nworkspaces > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for every workspace of this database"),
+				 errdetail("Role \"%s\" has no access to any.", GetUserNameFromId(sight->role, false)),
+				 errhint("An admin of a workspace, or role \"%s\", may call kin_tr.grant_access().", owner)));
+	ereport(ERROR,
+			(errcode(KT_ERRCODE_WHICH_WORKSPACE),
+			 errmsg("there is no workspace yet"),
+			 is_owner(sight->role) ?
+			 errhint("Create one: SELECT * FROM kin_tr.setup_workspace('My Contact Centre');") :
+			 errhint("Superusers and role \"%s\" may create one.", owner)));
 }
 
 /* The only usable workspace; NULL, and how many there are, otherwise. */
@@ -307,28 +380,16 @@ kt_workspace_argument(text *argument, KtAccess needed)
 	{
 		workspace = workspace_by_name(sight, name);
 		if (workspace == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_OBJECT),
-					 errmsg("workspace \"%s\" does not exist", name),
-					 argument ? 0 : errdetail("The setting kin_tr.workspace names it."),
-					 errhint("The table kin_tr.workspaces has their names; kin_tr.setup_workspace() makes a new one.")));
+			no_such_workspace(sight, name, argument == NULL);
 	}
 	else if ((workspace = only_usable(sight, &usable)) == NULL)
 	{
-		if (usable == 0 && sight->nworkspaces > 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					 errmsg("permission denied for every workspace of this database"),
-					 errhint("An administrator can call kin_tr.grant_access().")));
 		if (usable == 0)
-			ereport(ERROR,
-					(errcode(KT_ERRCODE_WHICH_WORKSPACE),
-					 errmsg("there is no workspace yet"),
-					 errhint("Create one: SELECT * FROM kin_tr.setup_workspace('My Contact Centre');")));
+			no_usable_workspace(sight);
 		ereport(ERROR,
 				(errcode(KT_ERRCODE_WHICH_WORKSPACE),
 				 errmsg("which workspace is meant?"),
-				 errdetail("You may use %s.", names_of_usable(sight)),
+				 errdetail("You may use %s.", kt_text_list(names_of_usable(sight), true)),
 				 errhint("Give the argument workspace, or SET kin_tr.workspace.")));
 	}
 	require(workspace, needed, name);

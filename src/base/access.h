@@ -43,6 +43,9 @@ extern KtSid *kt_access_workspaces(KtAccess needed, int *count);
 extern void kt_access_require_owner(const char *what);
 extern bool kt_access_is_owner(void);
 
+/* An error where there is no workspace in which the caller, if not the owner, may what is needed. */
+extern void kt_access_require_somewhere(KtAccess needed, const char *what);
+
 /*
  * The workspace that a call means: the argument, else the setting
  * kin_tr.workspace, else the only one that the caller may use.  An error where

@@ -4,8 +4,10 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "access/xlog.h"
 #include "miscadmin.h"
+#include "utils/lsyscache.h"
 
 #include "base/errors.h"
 #include "base/home.h"
@@ -46,6 +48,22 @@ kt_require_home(void)
 				(errcode(KT_ERRCODE_NOT_AT_HOME),
 				 errmsg("this database is a copy: nothing acts in it"),
 				 errhint("If it shall take over, call kin_tr.resume_after_restore().")));
+}
+
+void
+kt_require_writable(FunctionCallInfo fcinfo)
+{
+	if (!XactReadOnly)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+			 errmsg("cannot execute %s() in a read-only transaction",
+					get_func_name(fcinfo->flinfo->fn_oid)),
+			 RecoveryInProgress() ?
+			 errdetail("This server is a standby.") : 0,
+			 RecoveryInProgress() ?
+			 errhint("Call it on the primary.") :
+			 errhint("Begin the transaction with READ WRITE.")));
 }
 
 /* _at_home() -> boolean */

@@ -11,6 +11,8 @@
 
 #include "postgres.h"
 
+#include "fmgr.h"
+
 typedef enum KtHome
 {
 	KT_HOME_NONE,				/* not yet: the first workspace makes it */
@@ -25,5 +27,12 @@ extern bool kt_at_home(void);
 
 /* Error KT009 where it is not. */
 extern void kt_require_home(void);
+
+/*
+ * Error 25006 in a read-only transaction, and so on a standby.  Every function
+ * that writes begins with it: what it would run into otherwise, of all that it
+ * does the first that is refused, says nothing to its caller.
+ */
+extern void kt_require_writable(FunctionCallInfo fcinfo);
 
 #endif							/* KIN_TR_BASE_HOME_H */

@@ -22,6 +22,7 @@
 
 #include "base/compat.h"
 #include "base/sid.h"
+#include "base/text.h"
 
 PG_FUNCTION_INFO_V1(kin_tr_sid_in);
 PG_FUNCTION_INFO_V1(kin_tr_sid_out);
@@ -161,7 +162,7 @@ parse_or_error(const char *text, size_t length)
 	if (!kt_sid_parse(text, length, sid))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-				 errmsg("invalid sid: \"%s\"", pnstrdup(text, Min(length, 64))),
+				 errmsg("invalid sid: \"%s\"", kt_text_excerpt(pnstrdup(text, length))),
 				 errhint("A sid is two capital letters and 32 hexadecimal digits.")));
 	return sid;
 }

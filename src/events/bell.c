@@ -221,7 +221,7 @@ kin_tr_ring(PG_FUNCTION_ARGS)
 	int			events;
 	int			rung;
 
-	PreventCommandIfReadOnly("ring()");
+	kt_require_writable(fcinfo);
 	kt_require_home();
 	/*
 	 * While the clock is set the relay gives its lock up, though it may be just

@@ -65,6 +65,16 @@ typedef struct KtExpr
 	const KtPath *paths;
 	uint32_t	subjects;		/* bit 1 << KtSubject for each subject read */
 	const KtNode *root;
+
+	/*
+	 * The first comparison of two names of which the right one has no prefix
+	 * and leads no deeper, as in skills HAS billing: mostly one of the two is a
+	 * text that lacks its quotes.
+	 */
+	bool		two_names;		/* is there one? */
+	uint32_t	left_name;		/* in paths */
+	uint32_t	right_name;
+	uint32_t	right_position; /* byte offset in the text */
 } KtExpr;
 
 /* What is wrong with an expression, and where. */

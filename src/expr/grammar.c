@@ -239,6 +239,20 @@ read_operator(KtParser *parser, const KtToken *left, KtOperator *op)
 	return kt_parser_advance(parser);
 }
 
+/* Notes two names that are compared, where it is the first time; right is the last token read. */
+static void
+note_names(KtParser *parser, const KtNode *node, const KtToken *right)
+{
+	if (parser->two_names || node->left.kind != KT_OPERAND_PATH ||
+		node->right.kind != KT_OPERAND_PATH ||
+		parser->previous_end != right->position + right->length)
+		return;
+	parser->two_names = true;
+	parser->left_name = node->left.path;
+	parser->right_name = node->right.path;
+	parser->right_position = right->position;
+}
+
 static KtNode *
 read_comparison(KtParser *parser)
 {
@@ -254,6 +268,7 @@ read_comparison(KtParser *parser)
 	if (!read_operand(parser, &node->right))
 		return NULL;
 	node->subjects = node->left.subjects | node->right.subjects;
+	note_names(parser, node, &right);
 
 	/* phone CONTAINS 0800 looks for the four digits and not for 800 */
 	if (node->op == KT_OP_CONTAINS && left.kind == KT_TOKEN_NUMBER)
@@ -373,5 +388,9 @@ kt_expr_compile(const char *text, size_t length, KtExprPlace place,
 	expr->paths = kt_parser_paths(&parser);
 	expr->subjects = root->subjects;
 	expr->root = root;
+	expr->two_names = parser.two_names;
+	expr->left_name = parser.left_name;
+	expr->right_name = parser.right_name;
+	expr->right_position = parser.right_position;
 	return expr;
 }

@@ -43,6 +43,11 @@ typedef struct KtParser
 	KtPathEntry *first_path;
 	KtPathEntry *last_path;
 	KtPathEntry *buckets[KT_PATH_BUCKETS];
+
+	bool		two_names;		/* as in KtExpr */
+	uint32_t	left_name;
+	uint32_t	right_name;
+	uint32_t	right_position;
 } KtParser;
 
 extern void *kt_parser_alloc(KtParser *parser, size_t size);

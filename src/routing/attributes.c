@@ -209,6 +209,14 @@ kt_value_integer(int64 integer)
 	return value;
 }
 
+bool
+kt_worker_identity_has(const KtPath *path)
+{
+	return path->nsteps == 1 &&
+		(strcmp(path->text, "sid") == 0 || strcmp(path->text, "friendly_name") == 0 ||
+		 strcmp(path->text, "activity_sid") == 0 || strcmp(path->text, "activity_name") == 0);
+}
+
 KtValue
 kt_worker_value(Jsonb *attributes, const KtWorkerIdentity *identity, const KtPath *path)
 {
@@ -248,16 +256,22 @@ kt_time_read(TimestampTz at, const KtPath *path)
 }
 
 void
+kt_attributes_check_object(Jsonb *value, const char *argument)
+{
+	if (!JB_ROOT_IS_OBJECT(value))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be a JSON object", argument),
+				 errdetail("It is %s.", JB_ROOT_IS_SCALAR(value) ? "a scalar" : "an array"),
+				 errhint("Write for example '{\"type\": \"support\"}'.")));
+}
+
+void
 kt_attributes_check(Jsonb *attributes, const char *argument)
 {
 	Size		size = VARSIZE(attributes);
 
-	if (!JB_ROOT_IS_OBJECT(attributes))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must be a JSON object", argument),
-				 errdetail("It is %s.", JB_ROOT_IS_SCALAR(attributes) ? "a scalar" : "an array"),
-				 errhint("Write for example '{\"type\": \"support\"}'.")));
+	kt_attributes_check_object(attributes, argument);
 	if (size > (Size) kt_max_attributes_size * 1024)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),

@@ -39,10 +39,16 @@ typedef struct KtWorkerIdentity
 extern KtValue kt_worker_value(Jsonb *attributes, const KtWorkerIdentity *identity,
 							  const KtPath *path);
 
+/* Does a path read what a worker is besides its attributes? */
+extern bool kt_worker_identity_has(const KtPath *path);
+
 /* What a path of subject TASKROUTER reads at a moment, in UTC. */
 extern KtValue kt_time_read(TimestampTz at, const KtPath *path);
 
 /* An error where attributes are no object or too large; argument names them. */
 extern void kt_attributes_check(Jsonb *attributes, const char *argument);
+
+/* An error where a value is no object. */
+extern void kt_attributes_check_object(Jsonb *value, const char *argument);
 
 #endif							/* KIN_TR_ROUTING_ATTRIBUTES_H */

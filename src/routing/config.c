@@ -24,12 +24,14 @@
 #include "base/lock.h"
 #include "base/name.h"
 #include "base/spi.h"
+#include "base/text.h"
 #include "routing/config.h"
 
 PG_FUNCTION_INFO_V1(kin_tr_config_changed);
 PG_FUNCTION_INFO_V1(kin_tr_lock_for_delete);
 PG_FUNCTION_INFO_V1(kin_tr_try_lock_for_delete);
 PG_FUNCTION_INFO_V1(kin_tr_resolve);
+PG_FUNCTION_INFO_V1(kin_tr_check_sid);
 
 /* Names are at most 64 characters; a longer one exists nowhere. */
 #define NAME_KEY_SIZE 320
@@ -73,19 +75,30 @@ typedef struct Kind
 	KtPlan		workspace;
 	KtPlan		by_sid;
 	KtPlan		by_name;
+	KtPlan		names;
 } Kind;
+
+/* So many names are looked at where one does not exist. */
+#define NAMES_READ	1000
 
 #define WORKSPACE_OF(table) \
 	{"SELECT workspace_sid FROM kin_tr." table " WHERE sid = $1", "s"}
 #define WORKSPACE_OF_EITHER(table, history) \
 	{"SELECT workspace_sid FROM kin_tr." table " WHERE sid = $1 UNION ALL" \
 	 " SELECT workspace_sid FROM kin_tr." history " WHERE sid = $1 LIMIT 1", "s"}
+#define BY_SID(table) \
+	{"SELECT sid FROM kin_tr." table " WHERE sid = $1 AND workspace_sid = $2", "ss"}
+#define NAMES(table, column) \
+	{"SELECT n FROM (SELECT " column " AS n FROM kin_tr." table " WHERE workspace_sid = $1 LIMIT $2) s" \
+	 " ORDER BY n COLLATE \"C\"", "sI"}
 #define FIND(table, column) \
-	{"SELECT sid FROM kin_tr." table " WHERE sid = $1 AND workspace_sid = $2", "ss"}, \
-	{"SELECT sid FROM kin_tr." table " WHERE workspace_sid = $1 AND " column " = $2", "st"}
+	BY_SID(table), \
+	{"SELECT sid FROM kin_tr." table " WHERE workspace_sid = $1 AND " column " = $2", "st"}, \
+	NAMES(table, column)
 #define FIND_FOLDED(table) \
-	{"SELECT sid FROM kin_tr." table " WHERE sid = $1 AND workspace_sid = $2", "ss"}, \
-	{"SELECT sid FROM kin_tr." table " WHERE workspace_sid = $1 AND name_key = $2", "sB"}
+	BY_SID(table), \
+	{"SELECT sid FROM kin_tr." table " WHERE workspace_sid = $1 AND name_key = $2", "sB"}, \
+	NAMES(table, "friendly_name")
 
 static Kind kinds[] = {
 	{KT_ACTIVITY, "activity", WORKSPACE_OF("activities"), FIND("activities", "friendly_name")},
@@ -324,7 +337,7 @@ kt_config_workflow(KtConfig *config, const KtSid *sid, int32 version)
 	old = MemoryContextSwitchTo(config->context);
 	/* Sids of queues were checked when it was written; one may be gone since. */
 	configuration = kt_workflow_compile(DatumGetJsonbPCopy(kt_column(0, 5, &isnull)),
-										kt_queue_lookup, NULL, &faults);
+										kt_queue_lookup, NULL, &faults, NULL);
 	MemoryContextSwitchTo(old);
 	if (faults != NIL)
 		elog(ERROR, "configuration of workflow %s: %s: %s", kt_sid_cstring(sid),
@@ -460,7 +473,7 @@ kt_config_find(KtConfig *config, const char *kind, const char *name, const KtSid
 	char		key[NAME_KEY_SIZE] = {0};
 	NameEntry  *entry;
 	/* Workers come and go without a word to this cache. */
-	bool		cached = strcmp(kind, KT_WORKER) != 0;
+	bool		cached = strncmp(kind, KT_WORKER, 2) != 0;
 
 	if (strlen(name) >= NAME_KEY_SIZE - 2 - sizeof(KtSid))
 		return false;
@@ -481,13 +494,93 @@ kt_config_find(KtConfig *config, const char *kind, const char *name, const KtSid
 	return true;
 }
 
-static void
-no_such_object(const char *kind, const char *name)
+List *
+kt_config_names(const char *kind, const KtSid *workspace, bool *complete)
 {
+	List	   *names = NIL;
+	Datum		values[] = {SidPGetDatum(workspace), Int64GetDatum(NAMES_READ + 1)};
+	uint64		n = kt_spi_latest(&find_kind(kind)->names, values, NULL);
+
+	*complete = n <= NAMES_READ;
+	for (uint64 i = 0; i < Min(n, NAMES_READ); i++)
+		names = lappend(names, kt_column_cstring(i, 1));
+	return names;
+}
+
+/* "a task queue", "an activity" */
+static char *
+with_article(const char *kind)
+{
+	const char *name = kt_kind_name(kind);
+
+	return psprintf("%s %s", strchr("aeo", name[0]) != NULL ? "an" : "a", name);
+}
+
+char *
+kt_kind_mistaken(const char *kind, const char *text)
+{
+	KtSid		sid;
+
+	if (!kt_sid_parse(text, strlen(text), &sid) || kt_sid_is(&sid, kind))
+		return NULL;
+	if (find_kind(sid.kind) != NULL)
+		return psprintf("It is the SID of %s.", with_article(sid.kind));
+	return psprintf("The SID of %s begins with %.2s.", with_article(kind), kind);
+}
+
+/* The caller may read the workspace, and so may be told of what is in it. */
+static void
+no_such_object(const char *kind, const char *name, const KtSid *workspace)
+{
+	const KtWorkspace *where = kt_config_workspace(kt_config(), workspace);
+	const char *called = where ? where->friendly_name : kt_sid_cstring(workspace);
+	char	   *mistaken = kt_kind_mistaken(kind, name);
+	bool		complete;
+	List	   *names = kt_config_names(kind, workspace, &complete);
+	const char *nearest = kt_text_nearest(name, names);
+
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("%s \"%s\" does not exist", kt_kind_name(kind), name),
-			 errhint("Give its SID or its name; it must be of this workspace.")));
+			 errmsg("%s \"%s\" does not exist", kt_kind_name(kind), kt_text_excerpt(name)),
+			 mistaken ? errdetail("%s", mistaken) :
+			 names == NIL ? errdetail("Workspace \"%s\" has no %s.", called, kt_kind_name(kind)) :
+			 errdetail("Workspace \"%s\" has %s.", called, kt_text_list(names, complete)),
+			 nearest ? errhint("Perhaps \"%s\" is meant.", nearest) :
+			 errhint("Give the SID or the name of %s of this workspace.", with_article(kind))));
+}
+
+KtSid
+kt_config_sid_argument(FunctionCallInfo fcinfo, int argument, const char *kind)
+{
+	const char *name = kt_kind_name(kind);
+	char	   *given;
+	char	   *mistaken;
+	KtSid		sid;
+
+	if (PG_ARGISNULL(argument))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", name),
+				 errhint("A %s's sid is %s and 32 hexadecimal digits.", name, kind)));
+	given = text_to_cstring(PG_GETARG_TEXT_PP(argument));
+	if (kt_sid_parse(given, strlen(given), &sid) && kt_sid_is(&sid, kind))
+		return sid;
+	mistaken = kt_kind_mistaken(kind, given);
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+			 errmsg("invalid sid of a %s: \"%s\"", name, kt_text_excerpt(given)),
+			 mistaken ? errdetail("%s", mistaken) : 0,
+			 errhint("A %s's sid is %s and 32 hexadecimal digits.", name, kind)));
+}
+
+/* _check_sid(sid text, kind text) -> sid: the same, for functions in PL/pgSQL. */
+Datum
+kin_tr_check_sid(PG_FUNCTION_ARGS)
+{
+	KtSid	   *result = palloc(sizeof(KtSid));
+
+	*result = kt_config_sid_argument(fcinfo, 0, text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	PG_RETURN_SID_P(result);
 }
 
 KtSid
@@ -496,7 +589,7 @@ kt_config_resolve(KtConfig *config, const char *kind, const char *name, const Kt
 	KtSid		sid;
 
 	if (!kt_config_find(config, kind, name, workspace, &sid))
-		no_such_object(kind, name);
+		no_such_object(kind, name, workspace);
 	return sid;
 }
 
@@ -529,7 +622,7 @@ kt_config_resolve_and_lock(const char *kind, const char *name, const KtSid *work
 	KtSid		sid;
 
 	if (!kt_config_find_and_lock(kind, name, workspace, &sid))
-		no_such_object(kind, name);
+		no_such_object(kind, name, workspace);
 	return sid;
 }
 

@@ -11,6 +11,8 @@
 
 #include "postgres.h"
 
+#include "fmgr.h"
+
 #include "base/sid.h"
 #include "routing/workflow.h"
 
@@ -120,6 +122,18 @@ extern bool kt_config_workspace_of(const KtSid *sid, KtSid *workspace);
 
 /* "task queue" for KT_TASK_QUEUE, and so on: for messages. */
 extern const char *kt_kind_name(const char *kind);
+
+/* A sentence for a text that is the SID of something else than a kind; NULL where it is none. */
+extern char *kt_kind_mistaken(const char *kind, const char *text);
+
+/*
+ * The names, char *, that a workspace has of a kind, in order; of very many not
+ * all.  Call inside kt_spi_begin() .. kt_spi_end().
+ */
+extern List *kt_config_names(const char *kind, const KtSid *workspace, bool *complete);
+
+/* An argument that is the SID of a kind that has no names; an error where it is not. */
+extern KtSid kt_config_sid_argument(FunctionCallInfo fcinfo, int argument, const char *kind);
 
 /* KtQueueLookup for kt_workflow_compile(); context is the workspace's KtSid. */
 extern bool kt_queue_lookup(void *context, const char *name, KtSid *sid);

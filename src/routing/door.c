@@ -27,6 +27,7 @@
 #include "utils/syscache.h"
 
 #include "base/errors.h"
+#include "base/home.h"
 #include "base/spi.h"
 #include "base/access.h"
 #include "routing/config.h"
@@ -194,6 +195,8 @@ pass(FunctionCallInfo fcinfo, KtAccess needed)
 	Door	   *door = open_door(fcinfo);
 	KtSid		workspace;
 
+	if (needed > KT_ACCESS_READER)
+		kt_require_writable(fcinfo);
 	if (door->workspace_argument < 0)
 	{
 		kt_access_require_owner(psprintf("call %s()", get_func_name(fcinfo->flinfo->fn_oid)));
@@ -225,6 +228,7 @@ kin_tr_door_supervisor(PG_FUNCTION_ARGS)
 Datum
 kin_tr_door_admin(PG_FUNCTION_ARGS)
 {
+	kt_require_writable(fcinfo);
 	if (open_door(fcinfo)->workspace_argument == 0 && PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -240,6 +244,7 @@ kin_tr_door_grant(PG_FUNCTION_ARGS)
 	Door	   *door = open_door(fcinfo);
 	KtSid		workspace;
 
+	kt_require_writable(fcinfo);
 	if (PG_ARGISNULL(door->workspace_argument))
 	{
 		kt_access_require_owner("grant access to every workspace");
@@ -253,10 +258,6 @@ kin_tr_door_grant(PG_FUNCTION_ARGS)
 Datum
 kin_tr_door_health(PG_FUNCTION_ARGS)
 {
-	int			n;
-
-	(void) kt_access_workspaces(KT_ACCESS_READER, &n);
-	if (n == 0)
-		kt_access_require_owner("call health()");
+	kt_access_require_somewhere(KT_ACCESS_READER, "call health()");
 	return call_inner(fcinfo, open_door(fcinfo), NULL);
 }

@@ -4,7 +4,9 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -12,6 +14,8 @@
 #include "base/clock.h"
 #include "base/compat.h"
 #include "base/errors.h"
+#include "base/spi.h"
+#include "base/text.h"
 #include "routing/attributes.h"
 
 PG_FUNCTION_INFO_V1(kin_tr_evaluate_expression);
@@ -26,6 +30,7 @@ typedef struct Compiled
 	KtExprPlace place;
 	const KtExpr *expression;
 	KtValue    *values;
+	bool		told;			/* of what is probably not meant */
 	MemoryContext context;
 } Compiled;
 
@@ -43,7 +48,7 @@ report(const char *text, const KtExprError *error)
 			 errmsg("invalid expression: %s", error->message),
 			 errdetail("At character %d of: %s",
 					   pg_mbstrlen_with_len(text, error->position) + 1,
-					   pnstrdup(text, pg_mbcliplen(text, strlen(text), 200))),
+					   kt_text_excerpt(text)),
 			 error->hint[0] ? errhint("%s", error->hint) :
 			 errhint("A condition compares two values, as in type == \"support\"; AND and OR join conditions.")));
 }
@@ -67,6 +72,7 @@ compile(FunctionCallInfo fcinfo, text *expression, KtExprPlace place)
 		fcinfo->flinfo->fn_extra = compiled;
 	}
 	compiled->expression = NULL;
+	compiled->told = false;
 	MemoryContextReset(compiled->context);
 	compiled->expression = kt_expr_compile(text, length, place, allocate, compiled->context, &error);
 	if (compiled->expression == NULL)
@@ -81,9 +87,59 @@ compile(FunctionCallInfo fcinfo, text *expression, KtExprPlace place)
 }
 
 static Jsonb *
-subject(FunctionCallInfo fcinfo, int argument)
+subject(FunctionCallInfo fcinfo, int argument, const char *name)
 {
-	return PG_ARGISNULL(argument) ? NULL : PG_GETARG_JSONB_P(argument);
+	Jsonb	   *value;
+
+	if (PG_ARGISNULL(argument))
+		return NULL;
+	value = PG_GETARG_JSONB_P(argument);
+	kt_attributes_check_object(value, name);
+	return value;
+}
+
+static bool
+is_missing(const Compiled *compiled, uint32 path)
+{
+	return compiled->values[path].kind == KT_VALUE_NULL;
+}
+
+/* skills HAS billing: where one of the names has no value, it was hardly meant for one. */
+static void
+tell_of_two_names(const Compiled *compiled)
+{
+	const KtExpr *expression = compiled->expression;
+
+	if (expression->two_names &&
+		(is_missing(compiled, expression->left_name) || is_missing(compiled, expression->right_name)))
+		ereport(NOTICE,
+				(errmsg("\"%s\" and \"%s\" are both read as names of attributes",
+						expression->paths[expression->left_name].text,
+						expression->paths[expression->right_name].text),
+				 errdetail("There is no attribute \"%s\".",
+						   expression->paths[is_missing(compiled, expression->right_name) ?
+											 expression->right_name : expression->left_name].text),
+				 errhint("Put quotes around the one that is a text.")));
+}
+
+/* A worker's name and activity are not among its attributes. */
+static void
+tell_of_identity(const Compiled *compiled)
+{
+	for (uint32 i = 0; i < compiled->expression->npaths; i++)
+	{
+		const KtPath *path = &compiled->expression->paths[i];
+
+		if (path->subject == KT_SUBJECT_WORKER && is_missing(compiled, i) &&
+			kt_worker_identity_has(path))
+		{
+			ereport(NOTICE,
+					(errmsg("worker has no \"%s\"", path->text),
+					 errdetail("A worker's attributes do not have it."),
+					 errhint("kin_tr.worker_values('alice') has all that expressions read of worker alice.")));
+			break;
+		}
+	}
 }
 
 /* worker.channel.<name>.<counter> is looked up in the attributes given for the worker. */
@@ -110,9 +166,9 @@ kin_tr_evaluate_expression(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
-	task = subject(fcinfo, 1);
-	worker = subject(fcinfo, 2);
-	workers = subject(fcinfo, 3);
+	task = subject(fcinfo, 1, "task");
+	worker = subject(fcinfo, 2, "worker");
+	workers = subject(fcinfo, 3, "workers");
 	compiled = compile(fcinfo, PG_GETARG_TEXT_PP(0),
 					   task == NULL && worker != NULL ? KT_PLACE_ANY_WORKER : KT_PLACE_ANY_TASK);
 	for (uint32 i = 0; i < compiled->expression->npaths; i++)
@@ -139,22 +195,44 @@ kin_tr_evaluate_expression(PG_FUNCTION_ARGS)
 				break;
 		}
 	}
+	/* Once, and not for each row that is tried. */
+	if (!compiled->told && (task != NULL || worker != NULL))
+	{
+		compiled->told = true;
+		tell_of_two_names(compiled);
+		if (worker != NULL)
+			tell_of_identity(compiled);
+	}
 	PG_RETURN_BOOL(kt_expr_evaluate(compiled->expression, compiled->values));
 }
 
-/* _check_expression(expression text, place text): an error where it does not parse. */
+/*
+ * _check_expression(expression text) -> text[]: an error where a queue's
+ * expression does not parse.  The attributes of a comparison of which one may
+ * be meant for a text; NULL where there is none.
+ */
 Datum
 kin_tr_check_expression(PG_FUNCTION_ARGS)
 {
 	text	   *expression = PG_GETARG_TEXT_PP(0);
-	char	   *place = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	char	   *text = text_to_cstring(expression);
+	const KtExpr *compiled;
+	const KtPath *left;
+	Datum		names[2];
+	int			n = 0;
 
-	/* An empty one is legal for a queue: it has no workers. */
-	if (strspn(text, " \t\r\n") < strlen(text))
-		(void) compile(fcinfo, expression,
-					   strcmp(place, "queue") == 0 ? KT_PLACE_QUEUE : KT_PLACE_FILTER);
-	PG_RETURN_VOID();
+	/* An empty one is legal: the queue has no workers. */
+	if (strspn(text, " \t\r\n") == strlen(text))
+		PG_RETURN_NULL();
+	compiled = compile(fcinfo, expression, KT_PLACE_QUEUE)->expression;
+	if (!compiled->two_names)
+		PG_RETURN_NULL();
+	left = &compiled->paths[compiled->left_name];
+	if (left->nsteps == 1 && !kt_worker_identity_has(left))
+		names[n++] = kt_text_datum(left->text);
+	if (!kt_worker_identity_has(&compiled->paths[compiled->right_name]))
+		names[n++] = kt_text_datum(compiled->paths[compiled->right_name].text);
+	PG_RETURN_ARRAYTYPE_P(construct_array(names, n, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 /* _check_attributes(attributes jsonb): an object, and not too large. */

@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/errors.h"
+#include "base/home.h"
 #include "base/row.h"
 #include "base/spi.h"
 #include "base/access.h"
@@ -490,24 +491,16 @@ no_such_reservation(const char *name)
 static void
 begin(Call *call, FunctionCallInfo fcinfo, int workspace_argument, int version_argument)
 {
-	char	   *name;
 	KtSid		sid;
+	char	   *name;
 	KtReservation *seen;
 	KtSid		workspace = {{0}};
 	KtSid		named = {{0}};
 	KtSid		task = {{0}};
 
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("reservation must not be null"),
-				 errhint("A reservation's sid is WR and 32 hexadecimal digits.")));
-	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	if (!kt_sid_parse(name, strlen(name), &sid) || !kt_sid_is(&sid, KT_RESERVATION))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-				 errmsg("invalid sid of a reservation: \"%s\"", name),
-				 errhint("A reservation's sid is WR and 32 hexadecimal digits.")));
+	kt_require_writable(fcinfo);
+	sid = kt_config_sid_argument(fcinfo, 0, KT_RESERVATION);
+	name = kt_sid_cstring(&sid);
 	call->now = kt_now();
 	if (!PG_ARGISNULL(workspace_argument))
 		named = kt_workspace_argument(PG_GETARG_TEXT_PP(workspace_argument), KT_ACCESS_APP);

@@ -549,7 +549,8 @@ kin_tr_tick(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("max_actions must be positive, not %d", max_actions),
 				 errhint("Leave it out for 1000.")));
-	PreventCommandIfReadOnly("tick()");
+	kt_require_writable(fcinfo);
+	kt_access_require_somewhere(KT_ACCESS_APP, "call tick()");
 	kt_require_home();
 	lock_or_refuse();
 	forget_other_schema(router);

@@ -12,7 +12,9 @@
 #include "base/clock.h"
 #include "base/compat.h"
 #include "base/errors.h"
+#include "base/home.h"
 #include "base/spi.h"
+#include "base/text.h"
 #include "base/access.h"
 #include "routing/attributes.h"
 #include "routing/placement.h"
@@ -73,6 +75,58 @@ integer_argument(FunctionCallInfo fcinfo, int argument, const char *name, int32 
 	return value;
 }
 
+/* routable: has the function an argument routing_target? */
+static void
+workflow_required(const KtSid *workspace, bool routable)
+{
+	bool		complete;
+	List	   *names = kt_config_names(KT_WORKFLOW, workspace, &complete);
+	const char *where = kt_config_workspace(kt_config(), workspace)->friendly_name;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("workflow is required"),
+			 names == NIL ? errdetail("Workspace \"%s\" has no workflow.", where) :
+			 errdetail("Workspace \"%s\" has %d workflows: %s.", where, list_length(names),
+					   kt_text_list(names, complete)),
+			 names != NIL ?
+			 errhint("Name one of them, or give the SID of a worker or a task queue as routing_target.") :
+			 routable ?
+			 errhint("An admin can create one; or give the SID of a worker or a task queue as routing_target.") :
+			 errhint("An admin can create one, with kin_tr.create_workflow().")));
+}
+
+/*
+ * Tells of an argument that does not count.  At Twilio ignore_capacity "can only
+ * be used" with a worker; the others are taken, and mean little.
+ */
+static void
+check_route_arguments(FunctionCallInfo fcinfo, const KtTask *task)
+{
+	bool		to_worker = kt_sid_is(&task->routing_target, KT_WORKER);
+
+	if (!PG_ARGISNULL(ARG_IGNORE_CAPACITY) && !to_worker)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("ignore_capacity counts only where routing_target is a worker"),
+				 errhint("Leave it out, or give the SID of a worker as routing_target.")));
+	if (!PG_ARGISNULL(ARG_TASK_QUEUE) && !to_worker)
+		ereport(NOTICE,
+				(errmsg("task_queue does not say where the task goes: %s does",
+						kt_sid_is_null(&task->routing_target) ? "its workflow" : "routing_target"),
+				 errhint("To put it into a queue give that queue's SID as routing_target.")));
+	if (!PG_ARGISNULL(ARG_WORKFLOW) && !kt_sid_is_null(&task->routing_target))
+	{
+		KtSid		workflow = kt_config_resolve(kt_config(), KT_WORKFLOW, text_argument(fcinfo, ARG_WORKFLOW),
+												 &task->workspace);
+
+		if (!kt_sid_equal(&workflow, &task->routing_target))
+			ereport(NOTICE,
+					(errmsg("workflow does not say where the task goes: routing_target does"),
+					 errhint("Give one of the two.")));
+	}
+}
+
 /*
  * Where a task goes: the workflow that routes it, or none where it is routed
  * to a worker or a queue directly.  What it uses is locked against deletion,
@@ -99,7 +153,7 @@ resolve_route(FunctionCallInfo fcinfo, KtTask *task)
 			!(kt_sid_is(&sid, KT_WORKER) || kt_sid_is(&sid, KT_TASK_QUEUE) || kt_sid_is(&sid, KT_WORKFLOW)))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("invalid routing_target: \"%s\"", target),
+					 errmsg("invalid routing_target: \"%s\"", kt_text_excerpt(target)),
 					 errhint("A routing target is the SID of a worker, a task queue or a workflow.")));
 		task->routing_target = kt_sid_is(&sid, KT_WORKER) ?
 			kt_config_resolve(kt_config(), sid.kind, target, ws) :
@@ -118,11 +172,7 @@ resolve_route(FunctionCallInfo fcinfo, KtTask *task)
 	else if (kt_config_only_workflow(kt_config(), ws, &task->workflow))
 		task->workflow = kt_config_resolve_and_lock(KT_WORKFLOW, kt_sid_cstring(&task->workflow), ws);
 	else
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("workflow is required"),
-				 errdetail("The workspace has no workflow, or several."),
-				 errhint("Name one (create_workflow() makes it), or give the SID of a worker or a task queue as routing_target.")));
+		workflow_required(ws, PG_NARGS() <= ARG_NOT_BEFORE);
 	task->workflow_version = kt_config_workflow_version(kt_config(), &task->workflow);
 	return kt_config();
 }
@@ -288,6 +338,7 @@ kin_tr_create_task(PG_FUNCTION_ARGS)
 	KtConfig   *config;
 	KtSpi		spi;
 
+	kt_require_writable(fcinfo);
 	task.workspace = kt_workspace_argument(workspace_argument(fcinfo, ARG_WORKSPACE), KT_ACCESS_APP);
 	if (PG_ARGISNULL(ARG_ATTRIBUTES))
 		task.attributes = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
@@ -304,7 +355,9 @@ kin_tr_create_task(PG_FUNCTION_ARGS)
 		kt_spi_end(&spi);
 		PG_RETURN_SID_P(result);
 	}
-	config = resolve_route(fcinfo, &task);
+	(void) resolve_route(fcinfo, &task);
+	check_route_arguments(fcinfo, &task);
+	config = kt_config();
 	if (!PG_ARGISNULL(ARG_PRIORITY))
 		task.priority = integer_argument(fcinfo, ARG_PRIORITY, "priority", 0, PG_INT32_MAX);
 	else if (!kt_sid_is_null(&task.workflow))
@@ -352,22 +405,15 @@ no_such_task(const char *name)
 static void
 begin(Call *call, FunctionCallInfo fcinfo, int workspace_arg, int version_arg)
 {
-	char	   *name = text_argument(fcinfo, 0);
+	KtSid		sid;
+	char	   *name;
 	KtTask	   *seen;
 	KtSid		workspace = {{0}};
 	KtSid		named = {{0}};
-	KtSid		sid;
 
-	if (name == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("task must not be null"),
-				 errhint("A task's sid is WT and 32 hexadecimal digits.")));
-	if (!kt_sid_parse(name, strlen(name), &sid) || !kt_sid_is(&sid, KT_TASK))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-				 errmsg("invalid sid of a task: \"%s\"", name),
-				 errhint("A task's sid is WT and 32 hexadecimal digits.")));
+	kt_require_writable(fcinfo);
+	sid = kt_config_sid_argument(fcinfo, 0, KT_TASK);
+	name = kt_sid_cstring(&sid);
 	call->now = kt_now();
 	/* The right is judged as the caller, by the workspace that is named and the one that the row is of. */
 	if (!PG_ARGISNULL(workspace_arg))

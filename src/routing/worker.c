@@ -16,8 +16,10 @@
 
 #include "base/clock.h"
 #include "base/errors.h"
+#include "base/home.h"
 #include "base/row.h"
 #include "base/spi.h"
+#include "base/text.h"
 #include "base/access.h"
 #include "routing/reservation.h"
 #include "routing/worker.h"
@@ -169,7 +171,7 @@ keep_activity(const KtSid *activity, const char *called)
 	if (kt_spi(&keep, values, NULL) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("activity \"%s\" does not exist", called),
+				 errmsg("activity \"%s\" does not exist", kt_text_excerpt(called)),
 				 errdetail("Another transaction has deleted it meanwhile.")));
 }
 
@@ -214,8 +216,7 @@ lock_without_offers(KtConfig *config, const KtSid *worker, TimestampTz now, KtWo
 Datum
 kin_tr_update_worker_activity(PG_FUNCTION_ARGS)
 {
-	KtSid		workspace = kt_workspace_argument(PG_ARGISNULL(3) ? NULL : PG_GETARG_TEXT_PP(3),
-												  KT_ACCESS_APP);
+	KtSid		workspace;
 	bool		reject = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
 	TimestampTz now = kt_now();
 	KtConfig   *config = kt_config();
@@ -224,6 +225,8 @@ kin_tr_update_worker_activity(PG_FUNCTION_ARGS)
 	KtSid		activity;
 	KtSpi		spi;
 
+	kt_require_writable(fcinfo);
+	workspace = kt_workspace_argument(PG_ARGISNULL(3) ? NULL : PG_GETARG_TEXT_PP(3), KT_ACCESS_APP);
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),

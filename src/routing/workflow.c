@@ -3,7 +3,8 @@
  *		A workflow's configuration: Twilio's JSON, checked and compiled.
  *
  * The compiler goes on after a fault, so that validate_workflow() shows all of
- * them at once.  Keys that Twilio does not know are kept and not looked at.
+ * them at once.  What Twilio takes without a word, but does hardly what its
+ * author means, is a warning.
  */
 #include "postgres.h"
 
@@ -18,9 +19,11 @@
 #include "base/compat.h"
 #include "base/errors.h"
 #include "base/spi.h"
+#include "base/text.h"
 #include "base/access.h"
 #include "routing/config.h"
 #include "routing/workflow.h"
+#include "routing/workflow_keys.h"
 
 PG_FUNCTION_INFO_V1(kin_tr_validate_workflow);
 PG_FUNCTION_INFO_V1(kin_tr_normalize_workflow);
@@ -33,6 +36,7 @@ typedef struct Compiler
 	KtQueueLookup lookup;
 	void	   *context;
 	List	  **faults;
+	List	  **warnings;		/* NULL: they are not asked for */
 } Compiler;
 
 static void *
@@ -41,12 +45,16 @@ allocate(void *context, size_t size)
 	return MemoryContextAlloc((MemoryContext) context, size);
 }
 
-static void
-fault(Compiler *compiler, const char *place, int position, const char *hint, const char *format,...)
-			pg_attribute_printf(5, 6);
+static void append_fault(List **list, const char *place, int position, const char *hint,
+						 const char *format, va_list arguments) pg_attribute_printf(5, 0);
+static void fault(Compiler *compiler, const char *place, int position, const char *hint,
+				  const char *format,...) pg_attribute_printf(5, 6);
+static void warning(Compiler *compiler, const char *place, int position, const char *hint,
+					const char *format,...) pg_attribute_printf(5, 6);
 
 static void
-fault(Compiler *compiler, const char *place, int position, const char *hint, const char *format,...)
+append_fault(List **list, const char *place, int position, const char *hint, const char *format,
+			 va_list arguments)
 {
 	KtWorkflowFault *result = palloc0(sizeof(KtWorkflowFault));
 	StringInfoData message;
@@ -54,12 +62,12 @@ fault(Compiler *compiler, const char *place, int position, const char *hint, con
 	initStringInfo(&message);
 	for (;;)
 	{
-		va_list		args;
+		va_list		copy;
 		int			needed;
 
-		va_start(args, format);
-		needed = appendStringInfoVA(&message, format, args);
-		va_end(args);
+		va_copy(copy, arguments);
+		needed = appendStringInfoVA(&message, format, copy);
+		va_end(copy);
 		if (needed == 0)
 			break;
 		enlargeStringInfo(&message, needed);
@@ -68,7 +76,53 @@ fault(Compiler *compiler, const char *place, int position, const char *hint, con
 	result->message = message.data;
 	result->hint = hint && hint[0] ? pstrdup(hint) : NULL;
 	result->position = position;
-	*compiler->faults = lappend(*compiler->faults, result);
+	*list = lappend(*list, result);
+}
+
+static void
+fault(Compiler *compiler, const char *place, int position, const char *hint, const char *format,...)
+{
+	va_list		arguments;
+
+	va_start(arguments, format);
+	append_fault(compiler->faults, place, position, hint, format, arguments);
+	va_end(arguments);
+}
+
+static void
+warning(Compiler *compiler, const char *place, int position, const char *hint, const char *format,...)
+{
+	va_list		arguments;
+
+	va_start(arguments, format);
+	append_fault(compiler->warnings, place, position, hint, format, arguments);
+	va_end(arguments);
+}
+
+/* Warns of keys that do nothing, but are like one that does. */
+static void
+check_keys(Compiler *compiler, JsonbContainer *container, const char *place, KtWorkflowObject object)
+{
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue	value;
+	const char *message;
+	const char *hint;
+
+	if (compiler->warnings == NULL)
+		return;
+	iterator = JsonbIteratorInit(container);
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		char	   *key;
+
+		if (token != WJB_KEY)
+			continue;
+		key = pnstrdup(value.val.string.val, value.val.string.len);
+		if (kt_workflow_key_mistaken(object, key, &message, &hint))
+			warning(compiler, psprintf("%s%s%s", place, place[0] ? "." : "", kt_text_excerpt(key)),
+					0, hint, "%s", message);
+	}
 }
 
 /* The value under a key of an object; NULL where it is absent or null. */
@@ -145,6 +199,12 @@ expression_member(Compiler *compiler, JsonbContainer *object, const char *place,
 	result = kt_expr_compile(text, strlen(text), kind, allocate, CurrentMemoryContext, &error);
 	if (result == NULL)
 		expression_fault(compiler, place, key, text, &error);
+	else if (result->two_names && compiler->warnings != NULL)
+		warning(compiler, psprintf("%s.%s", place, key),
+				pg_mbstrlen_with_len(text, result->right_position) + 1,
+				"Put quotes around the one that is a text.",
+				"\"%s\" and \"%s\" are both read as names of attributes",
+				result->paths[result->left_name].text, result->paths[result->right_name].text);
 	return result;
 }
 
@@ -169,6 +229,26 @@ compile_known_worker(Compiler *compiler, JsonbContainer *object, const char *pla
 						 by_sid ? "known_worker_sid" : "known_worker_friendly_name", text, &error);
 }
 
+/* What a queue that does not exist may have meant, of those of the workspace. */
+static const char *
+queue_hint(Compiler *compiler, const char *queue)
+{
+	const char *mistaken = kt_kind_mistaken(KT_TASK_QUEUE, queue);
+	const char *nearest;
+	List	   *names;
+	bool		complete;
+
+	if (mistaken != NULL || compiler->context == NULL)
+		return mistaken;
+	names = kt_config_names(KT_TASK_QUEUE, compiler->context, &complete);
+	nearest = kt_text_nearest(queue, names);
+	if (nearest != NULL)
+		return psprintf("Perhaps \"%s\" is meant.", nearest);
+	if (names == NIL)
+		return "The workspace has no task queue.";
+	return psprintf("The workspace has %s.", kt_text_list(names, complete));
+}
+
 static void
 compile_queue(Compiler *compiler, JsonbContainer *object, const char *place, KtTarget *target,
 			  const KtTarget *inherited)
@@ -186,14 +266,14 @@ compile_queue(Compiler *compiler, JsonbContainer *object, const char *place, KtT
 	}
 	else if (compiler->lookup != NULL &&
 			 !compiler->lookup(compiler->context, queue, &target->queue))
-		fault(compiler, where, 0, "Create the queue first, with create_task_queue().",
-			  "task queue \"%s\" does not exist", queue);
+		fault(compiler, where, 0, queue_hint(compiler, queue), "task queue \"%s\" does not exist",
+			  kt_text_excerpt(queue));
 }
 
-/* inherited: the target before, or NULL for a filter's first. */
+/* inherited: the target before, or NULL for a filter's first and for default_filter. */
 static void
 compile_target(Compiler *compiler, JsonbValue *value, const char *place, KtTarget *target,
-			   const KtTarget *inherited)
+			   const KtTarget *inherited, KtWorkflowObject kind)
 {
 	JsonbContainer *object;
 	char	   *order_by;
@@ -205,6 +285,7 @@ compile_target(Compiler *compiler, JsonbValue *value, const char *place, KtTarge
 		return;
 	}
 	object = value->val.binary.data;
+	check_keys(compiler, object, place, kind);
 	compile_queue(compiler, object, place, target, inherited);
 	target->has_priority = integer_member(compiler, object, place, "priority", 0, INT_MAX,
 										  &target->priority);
@@ -237,6 +318,7 @@ compile_filter(Compiler *compiler, JsonbValue *value, const char *place, KtFilte
 		return;
 	}
 	object = value->val.binary.data;
+	check_keys(compiler, object, place, KT_WORKFLOW_FILTER);
 	filter->friendly_name = string_member(compiler, object, place, "filter_friendly_name");
 	if (filter->friendly_name == NULL)
 		filter->friendly_name = string_member(compiler, object, place, "friendly_name");
@@ -258,7 +340,7 @@ compile_filter(Compiler *compiler, JsonbValue *value, const char *place, KtFilte
 	for (int i = 0; i < filter->ntargets; i++)
 		compile_target(compiler, getIthJsonbValueFromContainer(targets->val.binary.data, i),
 					   psprintf("%s.targets[%d]", place, i), &filter->targets[i],
-					   i > 0 ? &filter->targets[i - 1] : NULL);
+					   i > 0 ? &filter->targets[i - 1] : NULL, KT_WORKFLOW_TARGET);
 }
 
 static void
@@ -277,16 +359,20 @@ compile_filters(Compiler *compiler, JsonbValue *filters, KtWorkflowConfiguration
 }
 
 KtWorkflowConfiguration *
-kt_workflow_compile(Jsonb *configuration, KtQueueLookup lookup, void *context, List **faults)
+kt_workflow_compile(Jsonb *configuration, KtQueueLookup lookup, void *context, List **faults,
+					List **warnings)
 {
 	KtWorkflowConfiguration *result = palloc0(sizeof(KtWorkflowConfiguration));
-	Compiler	compiler = {lookup, context, faults};
+	Compiler	compiler = {lookup, context, faults, warnings};
 	JsonbValue *routing = NULL;
 	JsonbValue *filters;
 	JsonbValue *default_filter;
 
 	if (JB_ROOT_IS_OBJECT(configuration))
+	{
+		check_keys(&compiler, &configuration->root, "", KT_WORKFLOW_ROOT);
 		routing = member(&configuration->root, "task_routing");
+	}
 	if (routing == NULL || routing->type != jbvBinary ||
 		!JsonContainerIsObject(routing->val.binary.data))
 	{
@@ -295,6 +381,7 @@ kt_workflow_compile(Jsonb *configuration, KtQueueLookup lookup, void *context, L
 			  "a configuration is an object with the key task_routing");
 		return result;
 	}
+	check_keys(&compiler, routing->val.binary.data, "task_routing", KT_WORKFLOW_TASK_ROUTING);
 	filters = member(routing->val.binary.data, "filters");
 	if (filters != NULL)
 		compile_filters(&compiler, filters, result);
@@ -303,7 +390,7 @@ kt_workflow_compile(Jsonb *configuration, KtQueueLookup lookup, void *context, L
 	{
 		result->default_target = palloc(sizeof(KtTarget));
 		compile_target(&compiler, default_filter, "task_routing.default_filter",
-					   result->default_target, NULL);
+					   result->default_target, NULL, KT_WORKFLOW_DEFAULT_FILTER);
 		/* Twilio's default_filter has no timeout. */
 		result->default_target->timeout = 0;
 	}
@@ -315,7 +402,7 @@ kt_workflow_compile(Jsonb *configuration, KtQueueLookup lookup, void *context, L
 
 /* The faults of a configuration whose queues are a workspace's. */
 static List *
-faults_in_workspace(Jsonb *configuration, KtSid *workspace)
+faults_in_workspace(Jsonb *configuration, KtSid *workspace, List **warnings)
 {
 	MemoryContext context = CurrentMemoryContext;
 	MemoryContext spi_context;
@@ -324,15 +411,35 @@ faults_in_workspace(Jsonb *configuration, KtSid *workspace)
 
 	kt_spi_begin(&spi);
 	spi_context = MemoryContextSwitchTo(context);
-	(void) kt_workflow_compile(configuration, kt_queue_lookup, workspace, &faults);
+	(void) kt_workflow_compile(configuration, kt_queue_lookup, workspace, &faults, warnings);
 	MemoryContextSwitchTo(spi_context);
 	kt_spi_end(&spi);
 	return faults;
 }
 
+static void
+put_faults(ReturnSetInfo *rsinfo, List *faults, const char *severity)
+{
+	ListCell   *cell;
+
+	foreach(cell, faults)
+	{
+		KtWorkflowFault *each = lfirst(cell);
+		Datum		values[5] = {
+			kt_text_datum(severity), kt_text_datum(each->place), kt_text_datum(each->message)
+		};
+		bool		nulls[5] = {false, false, false, each->hint == NULL, each->position == 0};
+
+		if (each->hint)
+			values[3] = kt_text_datum(each->hint);
+		values[4] = Int32GetDatum(each->position);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+}
+
 /*
  * validate_workflow(configuration jsonb, workspace text)
- * -> setof (place text, message text, hint text, "position" integer)
+ * -> setof (severity text, place text, message text, hint text, "position" integer)
  *
  * Without a workspace that can be told, the names of queues are not checked.
  */
@@ -342,7 +449,7 @@ kin_tr_validate_workflow(PG_FUNCTION_ARGS)
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	KtSid		workspace;
 	List	   *faults = NIL;
-	ListCell   *cell;
+	List	   *warnings = NIL;
 
 	InitMaterializedSRF(fcinfo, 0);
 	if (PG_ARGISNULL(0))
@@ -351,20 +458,11 @@ kin_tr_validate_workflow(PG_FUNCTION_ARGS)
 				 errmsg("configuration must not be null"),
 				 errhint("Write {\"task_routing\": {\"filters\": [...], \"default_filter\": {...}}}.")));
 	if (kt_workspace_for_reading(PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1), &workspace))
-		faults = faults_in_workspace(PG_GETARG_JSONB_P(0), &workspace);
+		faults = faults_in_workspace(PG_GETARG_JSONB_P(0), &workspace, &warnings);
 	else
-		(void) kt_workflow_compile(PG_GETARG_JSONB_P(0), NULL, NULL, &faults);
-	foreach(cell, faults)
-	{
-		KtWorkflowFault *each = lfirst(cell);
-		Datum		values[4] = {kt_text_datum(each->place), kt_text_datum(each->message)};
-		bool		nulls[4] = {false, false, each->hint == NULL, each->position == 0};
-
-		if (each->hint)
-			values[2] = kt_text_datum(each->hint);
-		values[3] = Int32GetDatum(each->position);
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
-	}
+		(void) kt_workflow_compile(PG_GETARG_JSONB_P(0), NULL, NULL, &faults, &warnings);
+	put_faults(rsinfo, faults, "error");
+	put_faults(rsinfo, warnings, "warning");
 	return (Datum) 0;
 }
 
@@ -430,12 +528,37 @@ with_queue_sids(Jsonb *configuration, KtSid *workspace)
 }
 
 static void
-check_in_workspace(Jsonb *configuration, KtSid *workspace)
+report_warnings(List *warnings)
 {
-	List	   *faults = faults_in_workspace(configuration, workspace);
+	ListCell   *cell;
+
+	foreach(cell, warnings)
+	{
+		KtWorkflowFault *each = lfirst(cell);
+
+		if (foreach_current_index(cell) >= 20)
+		{
+			ereport(NOTICE,
+					(errmsg("workflow configuration: %d more warnings", list_length(warnings) - 20),
+					 errhint("kin_tr.validate_workflow() tells them all.")));
+			break;
+		}
+		ereport(NOTICE,
+				(errmsg("workflow configuration at %s: %s", each->place, each->message),
+				 each->hint ? errhint("%s", each->hint) : 0));
+	}
+}
+
+/* Warnings are told unless NULL. */
+static void
+check_in_workspace(Jsonb *configuration, KtSid *workspace, List **warnings)
+{
+	List	   *faults = faults_in_workspace(configuration, workspace, warnings);
 
 	if (faults != NIL)
 		report_faults(faults);
+	if (warnings != NULL)
+		report_warnings(*warnings);
 }
 
 /* _normalize_workflow(configuration jsonb, workspace sid): checked, and with sids. */
@@ -445,6 +568,7 @@ kin_tr_normalize_workflow(PG_FUNCTION_ARGS)
 	Jsonb	   *configuration = PG_GETARG_JSONB_P(0);
 	KtSid	   *workspace = PG_GETARG_SID_P(1);
 	uint64		generation = kt_config_generation();
+	List	   *warnings = NIL;
 	Jsonb	   *result;
 	KtSpi		spi;
 
@@ -455,13 +579,13 @@ kin_tr_normalize_workflow(PG_FUNCTION_ARGS)
 						(unsigned) VARSIZE(configuration)),
 				 errdetail("The limit is %d bytes.", MAX_CONFIGURATION_SIZE),
 				 errhint("Keep in it what routing needs, and the rest elsewhere.")));
-	check_in_workspace(configuration, workspace);
+	check_in_workspace(configuration, workspace, &warnings);
 	kt_spi_begin(&spi);
 	result = with_queue_sids(configuration, workspace);
 	result = (Jsonb *) SPI_datumTransfer(JsonbPGetDatum(result), false, -1);
 	kt_spi_end(&spi);
 	/* Waiting for a lock may have brought news of a queue that is gone. */
 	if (kt_config_generation() != generation)
-		check_in_workspace(result, workspace);
+		check_in_workspace(result, workspace, NULL);
 	PG_RETURN_JSONB_P(result);
 }

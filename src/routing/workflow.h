@@ -42,7 +42,7 @@ typedef struct KtWorkflowConfiguration
 	KtTarget   *default_target; /* default_filter; NULL where there is none */
 } KtWorkflowConfiguration;
 
-/* Something wrong with a configuration. */
+/* Something wrong with a configuration, or, as a warning, that probably is. */
 typedef struct KtWorkflowFault
 {
 	char	   *place;			/* task_routing.filters[0].targets[1].queue */
@@ -57,9 +57,10 @@ typedef bool (*KtQueueLookup) (void *context, const char *name, KtSid *sid);
 /*
  * Compiles a configuration into the current memory context.  Faults, in their
  * order, are appended to *faults; with any, the result must not be used.
- * Without a look-up every name of a queue is believed.
+ * Warnings, which are looked for unless NULL, are of the same type.  Without a
+ * look-up every name of a queue is believed.
  */
 extern KtWorkflowConfiguration *kt_workflow_compile(Jsonb *configuration, KtQueueLookup lookup,
-													void *context, List **faults);
+													void *context, List **faults, List **warnings);
 
 #endif							/* KIN_TR_ROUTING_WORKFLOW_H */

@@ -131,6 +131,7 @@ sub calls
 		[ get_task_by_call_sid => 'reader', "'past', $here" ],
 		[ get_reservation => 'reader', "'$made->{'past offer'}', $here" ],
 		[ worker_status => 'reader', "'Alice', $here" ],
+		[ worker_values => 'reader', "'Alice', $here" ],
 		[ active_reservations => 'reader', $here ],
 		[ events_since => 'reader', $here ],
 		[ validate_workflow => 'reader', "'{}', $here" ],

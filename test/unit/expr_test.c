@@ -760,6 +760,46 @@ test_possible(void)
 	free_all();
 }
 
+/* ---------- two names compared ---------- */
+
+static void
+test_two_names(void)
+{
+	static const struct
+	{
+		KtExprPlace place;
+		const char *text;
+		const char *names;		/* left, right and where that is */
+	}			cases[] = {
+		{QUEUE, "skills HAS billing", "skills billing 11"},
+		{QUEUE, "worker.a[0] == b", "a[0] b 15"},
+		{FILTER, "x == 1 AND (a.b == c OR d IN e)", "a.b c 19"},
+		{FILTER, "a == ja", "a ja 5"},
+		{QUEUE, "skills HAS 'billing'", NULL},
+		{QUEUE, "'billing' IN skills", NULL},
+		{QUEUE, "a == worker.b", NULL},
+		{QUEUE, "a == b.c", NULL},
+		{QUEUE, "a == b [0]", NULL},
+		{QUEUE, "a IN [b]", NULL},
+		{QUEUE, "a == TRUE AND b == null", NULL},
+		{TARGET, "task.a == worker.b", NULL},
+	};
+
+	for (size_t i = 0; i < LENGTH_OF(cases); i++)
+	{
+		const KtExpr *expr = compile(cases[i].place, cases[i].text);
+		char		found[100] = "none";
+
+		if (expr->two_names)
+			snprintf(found, sizeof(found), "%s %s %u", expr->paths[expr->left_name].text,
+					 expr->paths[expr->right_name].text, (unsigned) expr->right_position);
+		ok(strcmp(found, cases[i].names != NULL ? cases[i].names : "none") == 0,
+		   "%s compares %s", cases[i].text,
+		   cases[i].names != NULL ? cases[i].names : "no two names");
+	}
+	free_all();
+}
+
 int
 main(void)
 {
@@ -775,6 +815,7 @@ main(void)
 	test_reference();
 	test_ties();
 	test_possible();
+	test_two_names();
 	printf("1..%d\n", ntests);
 	return nfailed == 0 ? 0 : 1;
 }

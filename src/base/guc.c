@@ -26,7 +26,9 @@ kt_guc_define(void)
 	DefineCustomStringVariable("kin_tr.workspace",
 							   "Workspace that functions use when none is named.",
 							   "A SID or a friendly name.  It is a convenience and never a right.",
-							   &kt_workspace_setting, "", PGC_USERSET, 0, NULL, NULL, NULL);
+							   &kt_workspace_setting, "", PGC_USERSET,
+							   GUC_REPORT,	/* so that a pooler can follow it */
+							   NULL, NULL, NULL);
 	DefineCustomIntVariable("kin_tr.max_attributes_size",
 							"Largest attributes of a task or worker, as jsonb.",
 							NULL, &kt_max_attributes_size, 256, 1, 65536,

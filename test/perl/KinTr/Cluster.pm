@@ -12,7 +12,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 
 our @EXPORT = qw(start_node connect_to query_until worker_pid wait_for_worker sqlstate_of is_sound
-	ids events_from start_late_writers);
+	ids events_from start_late_writers find_program);
 
 # A running server. Options: preload (default 1), conf (lines for
 # postgresql.conf), extension (default 1: in the database postgres), and what
@@ -46,6 +46,20 @@ sub connect_to
 	return DBI->connect($dsn, undef, undef,
 		{ RaiseError => 1, PrintError => 0, PrintWarn => 0, AutoCommit => 1,
 			pg_enable_utf8 => 0, pg_server_prepare => 1 });
+}
+
+# A program in the path, or where Debian has what is only root's; with a probe,
+# the first of that name for which the probe succeeds.
+sub find_program
+{
+	my ($name, @probe) = @_;
+
+	for my $found (map { "$_/$name" } split(/:/, $ENV{PATH}), '/usr/bin', '/usr/sbin')
+	{
+		next unless -x $found;
+		return $found if !@probe || IPC::Run::run([ $found, @probe ], '>', \my $out, '2>', \my $err);
+	}
+	die "no $name @probe: make setup installs it";
 }
 
 # Waits until a query gives t; a server that restarts meanwhile is waited for.

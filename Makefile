@@ -6,7 +6,8 @@
 #	make bench		every figure of docs/benchmarks.md
 #	make setup		installs what these need; they call it themselves
 #
-# and PGXS's own: make, make install, make clean.
+# and PGXS's own: make, make install, make clean. PG_CONFIG=... says which PostgreSQL, where there are
+# several; test/pg_config.sh looks for it.
 
 EXTENSION = kin_tr
 EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" kin_tr.control)
@@ -20,7 +21,12 @@ INSTALL_SQL = sql/kin_tr--$(EXTVERSION).sql
 DATA_built = $(INSTALL_SQL)
 EXTRA_CLEAN = $(INSTALL_SQL) $(OBJS:.o=.d) build
 
-PG_CONFIG ?= /usr/lib/postgresql/15/bin/pg_config
+FOUND := $(shell PG_CONFIG='$(PG_CONFIG)' test/pg_config.sh 2>/dev/null)
+ifneq ($(FOUND),)
+override PG_CONFIG := $(FOUND)
+endif
+export PG_CONFIG
+
 PG_CPPFLAGS = -MMD -MP -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-missing-field-initializers -Wno-clobbered $(if $(WERROR),-Werror)
@@ -28,9 +34,14 @@ SHLIB_LINK = -lutf8proc
 override with_llvm = no
 
 # Before anything is installed there is no PGXS to include; "make setup" gets it.
-PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
-ifneq ($(PGXS),)
+ifneq ($(FOUND),)
+PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
+else
+.PHONY: all install uninstall installcheck clean
+all install uninstall installcheck:
+	@test/pg_config.sh
+clean:
 endif
 
 # PGXS knows no headers; the compiler tells which object needs which.
@@ -44,11 +55,12 @@ $(INSTALL_SQL): $(sort $(wildcard sql/install/*.sql))
 setup:
 	test/setup.sh
 
-demo: setup
+demo:
+	test/setup.sh demo
 	test/demo/demo.sh
 
 demo-stop:
-	test/demo/stop.sh
+	@test/demo/stop.sh
 
 test: setup
 	test/run.sh

@@ -60,6 +60,11 @@ CALL test.refused($$SELECT repeat('ä', 100000)::kin_tr.sid$$);
 CALL test.refused($$SELECT kin_tr.evaluate_expression(repeat('ä', 10000))$$);
 SELECT kin_tr._excerpt(repeat('x', 200)) = repeat('x', 200) AS whole, kin_tr._excerpt(repeat('x', 201)) = repeat('x', 200) || '...' AS cut;
 
+-- where PostgreSQL says that there is no such function: the README's "Troubleshooting" has these
+SELECT call, test.sqlstate('SELECT kin_tr.create_task(' || call || ')') FROM (VALUES ($$attribute => '{}'$$), ('priority => 5.0'), ('priority => 5::bigint'),
+       ('priority => 3000000000'), ($$timeout => interval '1 hour'$$), ($$'{}'::json$$), ($$'{}'::text$$)) refused(call);
+SELECT call, test.sqlstate('SELECT ' || call) FROM (VALUES ('create_task()'), ($$kin_tr.create_task(attributes => '{}', priority => 5, timeout => 3600)$$)) v(call);
+
 -- in a read-only transaction every function that writes says so by its own name, before it does anything
 BEGIN READ ONLY;
 CALL test.refused($$SELECT kin_tr.create_task()$$);

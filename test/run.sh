@@ -7,7 +7,8 @@
 # FUZZ_SECONDS (default 20), PROVE_ARGS, KEEP=1 (leaves the folder behind)
 set -uo pipefail
 cd "$(dirname "$0")/.."
-PG_CONFIG=${PG_CONFIG:-/usr/lib/postgresql/15/bin/pg_config}
+PG_CONFIG=$(test/pg_config.sh) || exit 1
+export PG_CONFIG
 BIN=$("$PG_CONFIG" --bindir)
 PGXS_DIR=$(dirname "$("$PG_CONFIG" --pgxs)")/../..
 LIB=$("$PG_CONFIG" --pkglibdir)
@@ -20,6 +21,13 @@ work=$(mktemp -d)
 chmod 755 "$work"
 mkdir "$work/kin_tr"
 tar cf - --exclude=.git --exclude='*.o' --exclude=node_modules . | tar xf - -C "$work/kin_tr"
+# What is from npm stays where it is in the folder, and out of what is copied.
+if [ -d build/node/node_modules ]; then
+    cp -r build/node/node_modules "$work/node_modules"
+    export NODE_PATH="$work/node_modules"
+elif [ -d /usr/share/nodejs/pg ]; then
+    export NODE_PATH=/usr/share/nodejs
+fi
 user=()
 if [ "$(id -u)" = 0 ]; then
     chown -R postgres "$work"

@@ -1,6 +1,6 @@
 # The cluster that everything is measured on, the machine, and Node.js. To be sourced by run.sh.
 
-pg_config=${PG_CONFIG:-/usr/lib/postgresql/15/bin/pg_config}
+pg_config=$("$bench/../pg_config.sh") || exit 1
 PATH=$("$pg_config" --bindir):$PATH
 export PATH PG_CONFIG=$pg_config LC_ALL=C
 

@@ -7,7 +7,8 @@
 
 folder=${TMPDIR:-/tmp}/kin_tr-demo-$(id -u)
 
-pg_config=${PG_CONFIG:-/usr/lib/postgresql/15/bin/pg_config}
+pg_config=$(../pg_config.sh) || exit 1
+psql=$(command -v psql >/dev/null && echo psql || echo "$("$pg_config" --bindir)/psql")
 PATH=$("$pg_config" --bindir):$PATH
 
 # The caller's own settings lead to another server.
@@ -37,6 +38,12 @@ start_cluster() {
 		cat "$folder/log" >&2
 		return 1
 	fi
+}
+
+# What a reader types to do something here as the one who may: root was perhaps only lent.
+typed() {
+	[[ $(id -u) == 0 && ${SUDO_USER:-root} != root ]] && printf 'sudo '
+	printf '%s' "$*"
 }
 
 # Removes all of it, however it ended; nothing where there is none. What somebody else has put in its

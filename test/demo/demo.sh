@@ -69,7 +69,7 @@ stop_cluster
 finished=
 report_failure() {
 	[[ $finished ]] ||
-		echo "demo: did not come to its end. The server's log is $folder/log; make demo-stop removes all." >&2
+		echo "demo: did not come to its end. The server's log is $folder/log; $(typed make demo-stop) removes all." >&2
 }
 trap report_failure EXIT
 
@@ -96,7 +96,7 @@ cat <<END
 The cluster keeps running, on real time and with its background workers; all
 agents are Offline. Connect with
 
-  psql -h $PGHOST -p $PGPORT -U $PGUSER -d kin_tr_generous
+  $(typed "$psql -h $PGHOST -p $PGPORT -U $PGUSER -d kin_tr_generous")
 
 and try, one after the other:
 
@@ -106,7 +106,13 @@ and try, one after the other:
   SELECT kin_tr.create_task('{"type": "NW"}');
   -- and a moment later it is hers: she has two minutes to accept.
   SELECT pg_sleep(0.1); SELECT worker_name, reservation_status, times_out_at
-    FROM kin_tr.reservations ORDER BY date_created;
+    FROM kin_tr.active_reservations('TOVA');
+  -- She does, she helps the customer, and is free for the next one.
+  SELECT kin_tr.accept_reservation(sid) FROM kin_tr.active_reservations('TOVA');
+  SELECT kin_tr.complete_task(task_sid) FROM kin_tr.active_reservations('TOVA');
+  SELECT sid, assignment_status, age(date_updated, date_created)
+    FROM kin_tr.all_tasks ORDER BY date_created DESC LIMIT 1;
 
-make demo-stop removes it all.
+Read next: README.md on queues and rules of your own, docs/listeners.md on a
+program that takes tasks. $(typed make demo-stop) removes all of the demo.
 END

@@ -91,6 +91,12 @@ SELECT format(E'\nFebruary 1999 at a bank''s call centre, %s, seed %s\n',
 		ELSE 'its first ' || last_day - first_day + 1 || ' days' END, seed)
 FROM bank.settings;
 
+SELECT format(
+	E'Its days are moved %s weeks, each to the same weekday, and end on %s:\n'
+	'kin_tr keeps events and history by date, and goes on in real time behind them.\n',
+	weeks, last_day)
+FROM bank.settings;
+
 SELECT format('%-44s%12s%12s%12s', '', 'the real', 'kin_tr', 'kin_tr')
 UNION ALL
 SELECT format('%-44s%12s%12s%12s', '', 'centre', 'generous', 'strict');

@@ -65,11 +65,33 @@ is() {		# is EXPECTED DATABASE QUERY
 	[[ $found == "$1" ]] || { echo "found: $found"; return 1; }
 }
 
+printed() {	# printed FROM TO: the things to try between two lines that the run has printed
+	sed -n "/$1/,/$2/ { //d; p }" "$TMPDIR/again"
+}
+
 # As the run has printed them. A busy machine may take longer than the moment that they allow.
 try_things() {
 	local offered="SELECT 1 FROM kin_tr.active_reservations('TOVA') WHERE reservation_status = 'pending'"
-	sed -n '/try, one after the other/,/make demo-stop/ { //d; p }' "$TMPDIR/again" | ask kin_tr_generous &&
-		timeout 60 bash -c 'until [[ $(psql -XAt -d kin_tr_generous -c "$0") ]]; do :; done' "$offered"
+	printed 'try, one after the other' 'She does' | ask kin_tr_generous &&
+		timeout 60 bash -c 'until [[ $(psql -XAt -d kin_tr_generous -c "$0") ]]; do :; done' "$offered" &&
+		[[ $(printed 'She does' 'Read next' | ask kin_tr_generous | grep -c '|completed|') == 1 ]]
+}
+
+# What is printed for who has typed sudo, and for who has not.
+typed_is() {	# typed_is EXPECTED [SUDO_USER]
+	local said
+	said=$(id() { echo 0; }; SUDO_USER=${2:-} typed make demo-stop)
+	[[ $said == "$1" ]] || { echo "$said"; return 1; }
+}
+
+# A folder of root's, or of a user's, which this one may not touch.
+says_whose() {	# says_whose UID WORDS
+	local said
+	mkdir "$TMPDIR/kin_tr-demo-$1"
+	! said=$(id() { if [[ $1 == -u ]]; then echo 4242; else command id "$@"; fi; }; export -f id; ./stop.sh 2>&1)
+	local status=$?
+	rmdir "$TMPDIR/kin_tr-demo-$1"
+	[[ $status == 0 && $said == *"$2"* ]] || { echo "$said"; return 1; }
 }
 
 # The server ends a moment after it has removed its files; who reaps it is not ours to say.
@@ -101,5 +123,9 @@ for reading in generous strict; do
 done
 ok 'the three things to try work, one after the other' try_things
 ok 'stop.sh leaves nothing behind, and finds nothing the second time' gone
+ok 'who typed sudo is told to type it again' typed_is 'sudo make demo-stop' alice
+ok 'and who is root is not' typed_is 'make demo-stop'
+ok 'stop.sh says that only root may stop what root has started' says_whose 0 'sudo make demo-stop'
+ok 'and who may stop what another user has started' says_whose 4711 'who may stop it with: make demo-stop'
 echo "1..$number"
 ((failed == 0))

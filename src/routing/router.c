@@ -476,7 +476,9 @@ lock_or_refuse(void)
 		ereport(ERROR,
 				(errcode(KT_ERRCODE_WORKER_ACTIVE),
 				 errmsg("the router is running in this database"),
-				 errhint("It does what tick() would do. To drive the time yourself, call kin_tr.set_clock(now()) first.")));
+				 kt_access_is_owner() ?
+				 errhint("It does what tick() would do. To drive the time yourself, call kin_tr.set_clock(now()) first.") :
+				 errhint("It does what tick() would do.")));
 }
 
 /* Another role, or other rights: what the memory holds is not this caller's. */

@@ -284,3 +284,16 @@ kt_pool_collect(KtPool *pool)
 		if (space->nempty_classes > 100 + space->nclasses / 2)
 			collect_classes(pool, space);
 }
+
+int
+kt_pool_count_classes(const KtPool *pool)
+{
+	HASH_SEQ_STATUS scan;
+	KtSpace    *space;
+	int			n = 0;
+
+	hash_seq_init(&scan, pool->spaces);
+	while ((space = hash_seq_search(&scan)) != NULL)
+		n += space->nclasses;
+	return n;
+}

@@ -368,6 +368,8 @@ extern bool kt_pool_in_queue(KtPool *pool, KtGroup *group, KtClass *class);
 /* The values of a step's expression for a group and a worker. */
 extern KtValue *kt_pool_values(KtPool *pool, KtGroup *group, KtClass *class, KtPoolWorker *worker);
 
+extern int	kt_pool_count_classes(const KtPool *pool);
+
 /* A minute has passed: steps that read the time are looked at again. */
 extern void kt_pool_new_minute(KtPool *pool);
 

@@ -52,6 +52,7 @@ kt_router_create(MemoryContext parent)
 	router->quarantine = kt_quarantine_create(context, router->retries);
 	router->suspects = hash_create("kin_tr suspects", 16, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	router->looks = kt_looks_create(context);
+	router->moves_mark = (KtMark) {DT_NOBEGIN};
 	return router;
 }
 

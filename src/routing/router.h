@@ -54,6 +54,9 @@ typedef struct KtRouter
 	KtMark		tasks_mark;
 	KtMark		reservations_mark;
 	TimestampTz next_timer;		/* none is due before */
+	KtMark		moves_mark;		/* finished tasks before it have been moved, or skipped */
+	bool		moves_skipped;
+	int64		moves_began;	/* when the mark was at its beginning, by the monotonic clock */
 	KtRetries  *retries;
 	KtQuarantine *quarantine;
 	HTAB	   *suspects;

@@ -8,22 +8,23 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "base/clock.h"
-#include "base/guc.h"
 #include "base/monotonic.h"
-#include "base/spi.h"
 #include "routing/router.h"
+#include "workers/housekeeping.h"
 #include "workers/loop.h"
+#include "workers/slots.h"
 #include "workers/workers.h"
 
-/* Milliseconds between two looks for finished tasks to move. */
-#define MAINTENANCE_INTERVAL 1000L
+/* Milliseconds between two turns, when nobody wakes it. */
+#define INTERVAL 1000L
+
+/* Microseconds between two slices of housekeeping, while there is always more to route. */
+#define HOUSEKEEPING_AT_LEAST (100 * INT64CONST(1000))
 
 /* So much of each kind of work in a turn; then the others get theirs. */
 static const KtLimits limits = {.actions = 10000, .slice = 20 * 1000};
 
 static KtRouter *router = NULL;
-static int64 maintained_at = 0; /* by kt_monotonic() */
 
 static const KtTransactions own_transactions = {kt_loop_begin, kt_loop_commit, kt_loop_undo, true};
 
@@ -34,48 +35,34 @@ forget(void)
 		kt_router_forget(router);
 }
 
+/* What it remembers, for health(). */
 static void
-maintain(void)
+tell_size(void)
 {
-	static KtPlan plan = {"SELECT kin_tr._maintain_a_little($1)", "b"};
-	static int64 all_at = 0;
+	static int64 told_at = 0;
 	int64		now = kt_monotonic();
-	bool		everything = now - all_at > USECS_PER_MINUTE;
-	Datum		values[] = {BoolGetDatum(everything)};
-	KtSpi		spi;
+	KtRouterSize size;
 
-	if (now - maintained_at < MAINTENANCE_INTERVAL * 1000)
+	if (now - told_at < USECS_PER_SEC || router->pool == NULL)
 		return;
-	maintained_at = now;
-	kt_loop_begin();
-	kt_spi_begin(&spi);
-	kt_spi(&plan, values, NULL);
-	kt_spi_end(&spi);
-	kt_loop_commit();
-	kt_slots_note_success(KT_DUTY_HOUSEKEEPING);
-	if (everything)
-		all_at = now;
+	told_at = now;
+	size.bytes = MemoryContextMemAllocated(router->context, true);
+	size.groups = hash_get_num_entries(router->pool->groups);
+	size.workers = hash_get_num_entries(router->pool->workers);
+	size.classes = kt_pool_count_classes(router->pool);
+	kt_slots_note_router(&size);
 }
 
-/*
- * Not oftener than its setting says, which may have changed meanwhile, nor for
- * more than a hundredth of the time.
- */
-static void
-sweep(void)
+/* Where routing never ends, housekeeping nevertheless has its slices. */
+static bool
+housekeeping(bool routing_goes_on)
 {
-	static int64 last_began = 0;	/* by kt_monotonic() */
-	static int64 last_ended = 0;
-	int64		now = kt_monotonic();
+	static int64 done_at = 0;
 
-	if (last_began == 0)
-		last_began = last_ended = now;
-	if (now < Max(last_began + kt_sweep_interval * USECS_PER_SEC, last_ended + 100 * (last_ended - last_began)))
-		return;
-	last_began = now;
-	kt_router_sweep(router, &own_transactions);
-	last_ended = kt_monotonic();
-	kt_slots_note_success(KT_DUTY_SWEEP);
+	if (routing_goes_on && kt_monotonic() - done_at < HOUSEKEEPING_AT_LEAST)
+		return true;
+	done_at = kt_monotonic();
+	return kt_housekeeping_do(router, &own_transactions);
 }
 
 static long
@@ -83,17 +70,18 @@ turn(void)
 {
 	int64		began = kt_monotonic();
 	KtTurn		done;
+	bool		more;
 
 	if (router == NULL)
 		router = kt_router_create(TopMemoryContext);
 	kt_router_turn(router, &own_transactions, &done, &limits);
-	if (done.more)
+	tell_size();
+	more = housekeeping(done.more) || done.more;
+	if (more)
 		return 0;
-	maintain();
-	sweep();
 	if (done.events > 0)
 		kt_loop_rest(began, done.events);
-	return (long) Min(kt_router_wait(router) / 1000 + 1, MAINTENANCE_INTERVAL);
+	return (long) Min(kt_router_wait(router) / 1000 + 1, INTERVAL);
 }
 
 void
@@ -103,7 +91,7 @@ kt_router_worker_main(const KtPost *post)
 		.kind = KT_WORKER_ROUTER,
 		.role = KT_ROLE_ROUTER,
 		.name = "router",
-		.interval = MAINTENANCE_INTERVAL,
+		.interval = INTERVAL,
 		.turn = turn,
 		.forget = forget
 	};

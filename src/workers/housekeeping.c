@@ -1,0 +1,193 @@
+/*
+ * housekeeping.c
+ *		What the router does between its turns.
+ *
+ * Each chore has its time, its transactions and its own back-off: a full disk, an
+ * event trigger that refuses DDL or a lock that is never free hold up neither
+ * routing nor the other chores.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "base/guc.h"
+#include "base/monotonic.h"
+#include "base/spi.h"
+#include "routing/moves.h"
+#include "workers/housekeeping.h"
+#include "workers/slots.h"
+
+/* Microseconds that a chore may take at a time, as far as it can be stopped. */
+#define SLICE			(20 * INT64CONST(1000))
+
+/* Of a chore that fails: a second, doubling to ten minutes. */
+#define FIRST_BACKOFF	USECS_PER_SEC
+#define LAST_BACKOFF	(10 * USECS_PER_MINUTE)
+
+typedef struct Chore
+{
+	const char *name;
+	KtDuty		duty;
+	int64		interval;		/* microseconds from one time to the next, when all is done */
+	bool		(*work) (KtRouter *router, const KtTransactions *transactions); /* true: there is more */
+	int64		not_before;		/* by the monotonic clock */
+	int			failures;		/* in a row */
+} Chore;
+
+/* A statement that does one piece, and says whether there is another. */
+static bool
+run_piece(KtPlan *plan, const KtTransactions *transactions)
+{
+	KtSpi		spi;
+	bool		more;
+
+	transactions->begin();
+	kt_spi_begin(&spi);
+	kt_spi(plan, NULL, NULL);
+	more = kt_column_bool(0, 1);
+	kt_spi_end(&spi);
+	transactions->commit();
+	return more;
+}
+
+static bool
+move_finished(KtRouter *router, const KtTransactions *transactions)
+{
+	return kt_moves_make(router, transactions, SLICE);
+}
+
+static bool
+make_partitions(KtRouter *router, const KtTransactions *transactions)
+{
+	static KtPlan plan = {"SELECT kin_tr._make_partitions() < 0", ""};
+
+	return run_piece(&plan, transactions);
+}
+
+static bool
+drop_partitions(KtRouter *router, const KtTransactions *transactions)
+{
+	static KtPlan plan = {"SELECT kin_tr._drop_partitions() < 0", ""};
+
+	return run_piece(&plan, transactions);
+}
+
+static bool
+delete_keys(KtRouter *router, const KtTransactions *transactions)
+{
+	static KtPlan plan = {"SELECT kin_tr._delete_keys(200) = 200", ""};
+
+	return run_piece(&plan, transactions);
+}
+
+/*
+ * Not oftener than its setting says, which may have changed meanwhile, nor for
+ * more than a hundredth of the time.
+ */
+static bool
+sweep(KtRouter *router, const KtTransactions *transactions)
+{
+	static int64 last_began = 0;	/* by kt_monotonic() */
+	static int64 last_ended = 0;
+	int64		now = kt_monotonic();
+
+	if (last_began == 0)
+		last_began = last_ended = now;
+	if (now < Max(last_began + kt_sweep_interval * USECS_PER_SEC, last_ended + 100 * (last_ended - last_began)))
+		return false;
+	last_began = now;
+	kt_router_sweep(router, transactions);
+	last_ended = kt_monotonic();
+	return false;
+}
+
+static Chore chores[] = {
+	{"moving finished tasks to history", KT_DUTY_HOUSEKEEPING, USECS_PER_SEC, move_finished},
+	{"making partitions", KT_DUTY_HOUSEKEEPING, USECS_PER_MINUTE, make_partitions},
+	{"dropping partitions", KT_DUTY_HOUSEKEEPING, USECS_PER_MINUTE, drop_partitions},
+	{"forgetting idempotency keys", KT_DUTY_HOUSEKEEPING, 10 * USECS_PER_SEC, delete_keys},
+	{"the sweep", KT_DUTY_SWEEP, USECS_PER_SEC, sweep},
+};
+
+/* It is told of once; how it goes on, health() says. */
+static void
+note_failure(Chore *chore, const ErrorData *error)
+{
+	if (chore->failures == 0)
+		ereport(LOG,
+				(errcode(error->sqlerrcode),
+				 errmsg("kin_tr: %s failed: %s", chore->name, error->message),
+				 errdetail("Routing goes on; it is tried again, ever more rarely.")));
+	kt_slots_note_error(chore->duty, error->sqlerrcode, error->message ? error->message : "");
+	chore->not_before = kt_monotonic() + Min(FIRST_BACKOFF << Min(chore->failures, 20), LAST_BACKOFF);
+	chore->failures++;
+}
+
+/* The duty fares well when none of its chores fails. */
+static void
+note_success(Chore *chore, bool more)
+{
+	chore->failures = 0;
+	chore->not_before = more ? 0 : kt_monotonic() + chore->interval;
+	for (int i = 0; i < lengthof(chores); i++)
+		if (chores[i].duty == chore->duty && chores[i].failures > 0)
+			return;
+	kt_slots_note_success(chore->duty);
+}
+
+static bool
+do_chore(Chore *chore, KtRouter *router, const KtTransactions *transactions)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile bool more = false;
+
+	PG_TRY();
+	{
+		more = chore->work(router, transactions);
+		note_success(chore, more);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (ProcDiePending)
+			PG_RE_THROW();
+		FlushErrorState();
+		HOLD_INTERRUPTS();
+		transactions->undo();
+		RESUME_INTERRUPTS();
+		MemoryContextSwitchTo(context);
+		note_failure(chore, error);
+		FreeErrorData(error);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	return more;
+}
+
+/* One chore that is due, in turn, so that none waits for another. */
+bool
+kt_housekeeping_do(KtRouter *router, const KtTransactions *transactions)
+{
+	static int	next = 0;
+	int64		now = kt_monotonic();
+
+	for (int i = 0; i < lengthof(chores); i++)
+	{
+		Chore	   *chore = &chores[(next + i) % lengthof(chores)];
+
+		if (chore->not_before > now)
+			continue;
+		next = (next + i + 1) % lengthof(chores);
+		(void) do_chore(chore, router, transactions);
+		break;
+	}
+	for (int i = 0; i < lengthof(chores); i++)
+		if (chores[i].not_before <= kt_monotonic())
+			return true;
+	return false;
+}

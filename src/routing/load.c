@@ -35,6 +35,9 @@
 /* Heads fetched for a group that has run out. */
 #define REFILL_SIZE 32
 
+/* Workers, or tasks, that are looked at together. */
+#define LOOK_SIZE 32
+
 /* Locked tasks passed by at a time, microseconds between two times, and until they are looked at again. */
 #define WALK_SIZE		256
 #define WALK_REST		INT64CONST(10000)
@@ -65,23 +68,6 @@ add_to_set(HTAB **set, const KtSid *sid)
 		*set = hash_create("kin_tr looks", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	}
 	hash_search(*set, sid, HASH_ENTER, NULL);
-}
-
-static KtSid *
-members(HTAB *set, int *n)
-{
-	HASH_SEQ_STATUS scan;
-	KtSid	   *sids;
-	KtSid	   *sid;
-
-	*n = 0;
-	if (set == NULL)
-		return NULL;
-	sids = palloc(sizeof(KtSid) * hash_get_num_entries(set));
-	hash_seq_init(&scan, set);
-	while ((sid = hash_seq_search(&scan)) != NULL)
-		sids[(*n)++] = *sid;
-	return sids;
 }
 
 /* ------------------------------------------------------------------- rows */
@@ -517,6 +503,7 @@ kt_router_load(KtRouter *router)
 	router->pool->restricted = router->restricted;
 	router->pool->nallowed = router->nallowed;
 	router->pool->allowed = router->allowed;
+	router->pool->forgets_fits = router->forgets_fits;
 	router->minute = router->pool->now / USECS_PER_MINUTE;
 	put_all(router, "SELECT " WORKER_COLUMNS " FROM kin_tr.workers", put_worker);
 	/* Their clocks before their channels: what is idle is in order by its clock. */
@@ -535,13 +522,6 @@ kt_router_load(KtRouter *router)
 }
 
 /* ----------------------------------------------------------------- events */
-
-/* What a batch of events says to look at, besides tasks. */
-typedef struct Looks
-{
-	HTAB	   *workers;
-	bool		configuration;
-} Looks;
 
 static inline bool
 begins(const char *type, const char *prefix)
@@ -624,27 +604,25 @@ is_known(const KtRouter *router, const KtEventRef *event)
 	return router->own_xid != 0 && event->xid == router->own_xid && event->id <= router->own_event;
 }
 
-/* Workers are looked at first: reservations are counted with the worker that they are of. */
-static void
-note_looks(KtRouter *router, const KtEventRef *events, int n, Looks *looks)
+/* Workers that have changed are to be looked at.  True where the configuration has, and all is to be loaded. */
+static bool
+note_looks(KtRouter *router, const KtEventRef *events, int n)
 {
+	bool		configuration = false;
+
 	for (int i = 0; i < n; i++)
 	{
 		const KtEventRef *event = &events[i];
 
 		if (is_known(router, event) || begins(event->type, "reservation.") || !kt_sid_is_null(&event->task))
 			continue;
+		kt_quarantine_release(router->quarantine, &event->resource);
 		if (begins(event->type, "worker."))
-		{
-			add_to_set(&looks->workers, &event->worker);
-			kt_quarantine_release(router->quarantine, &event->worker);
-		}
+			kt_looks_add(router->worker_looks, &event->workspace, &event->worker);
 		else
-		{
-			kt_quarantine_release(router->quarantine, &event->resource);
-			looks->configuration = true;
-		}
+			configuration = true;
 	}
+	return configuration;
 }
 
 static void
@@ -655,28 +633,39 @@ apply_events(KtRouter *router, const KtEventRef *events, int n)
 			apply_event(router, &events[i]);
 }
 
+/*
+ * Workers first: what is read of a task is held against them.  In small pieces,
+ * for a worker, or a task, that is like no other is held against all there are.
+ */
 static void
-look_at_noted(KtRouter *router)
+look_at_noted(KtRouter *router, int64 slice)
 {
-	KtSid	   *tasks = palloc(sizeof(KtSid) * FETCH_SIZE);
-	int			n = kt_looks_take(router->looks, tasks, FETCH_SIZE);
+	int64		until = kt_monotonic() + slice;
+	KtSid		sids[LOOK_SIZE];
+	int			n;
 
-	kt_router_look_at_tasks(router, tasks, n);
-	pfree(tasks);
+	do
+	{
+		n = kt_looks_take(router->worker_looks, sids, LOOK_SIZE);
+		kt_router_look_at_workers(router, sids, n);
+	} while (n == LOOK_SIZE && kt_monotonic() < until);
+	do
+	{
+		n = kt_looks_take(router->looks, sids, LOOK_SIZE);
+		kt_router_look_at_tasks(router, sids, n);
+	} while (n == LOOK_SIZE && kt_monotonic() < until);
 }
 
 int
-kt_router_catch_up(KtRouter *router, bool with_own)
+kt_router_catch_up(KtRouter *router, bool with_own, int64 slice)
 {
 	MemoryContext old = MemoryContextSwitchTo(router->scratch);
 	KtCursor	cursor = router->cursor;
-	Looks		looks = {0};
 	KtEventRef *events;
 	KtEventRef *own = NULL;
-	KtSid	   *workers;
+	bool		configuration = false;
 	int			nown = 0;
 	int			n;
-	int			nworkers;
 	KtSpi		spi;
 
 	events = kt_cursor_read(&cursor, MAX_EVENTS, &n);
@@ -684,10 +673,10 @@ kt_router_catch_up(KtRouter *router, bool with_own)
 		own = kt_cursor_read_own(router->own_xid == kt_cursor_own_xid() ? router->own_event : 0, &nown);
 	if (events != NULL)
 	{
-		note_looks(router, events, n, &looks);
-		note_looks(router, own, nown, &looks);
+		configuration = note_looks(router, events, n);
+		configuration = note_looks(router, own, nown) || configuration;
 	}
-	if (events == NULL || looks.configuration)
+	if (events == NULL || configuration)
 	{
 		kt_router_load(router);
 		MemoryContextSwitchTo(old);
@@ -695,8 +684,6 @@ kt_router_catch_up(KtRouter *router, bool with_own)
 	}
 	kt_spi_begin(&spi);
 	MemoryContextSwitchTo(router->scratch);
-	workers = members(looks.workers, &nworkers);
-	kt_router_look_at_workers(router, workers, nworkers);
 	apply_events(router, events, n);
 	apply_events(router, own, nown);
 	/* Only now have they been seen. */
@@ -708,7 +695,7 @@ kt_router_catch_up(KtRouter *router, bool with_own)
 		router->own_xid = kt_cursor_own_xid();
 		router->own_event = own[nown - 1].id;
 	}
-	look_at_noted(router);
+	look_at_noted(router, slice);
 	kt_spi_end(&spi);
 	MemoryContextSwitchTo(old);
 	return n;

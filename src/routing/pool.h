@@ -239,6 +239,7 @@ struct KtPool
 	const KtSid *allowed;
 	int			nempty;			/* groups without heads */
 	int64		nfits;
+	bool		forgets_fits;	/* all groups are open */
 	int			norphans;		/* open reservations of workers that are not known (yet) */
 	dlist_head	eager;			/* spaces with touched groups, each in its turn */
 	KtVector	held;			/* groups */

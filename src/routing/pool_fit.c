@@ -409,7 +409,9 @@ kt_fit_find_for_group(KtPool *pool, KtGroup *group)
 
 	if (group->pinned)
 		return;
-	if (group->tied)
+	if (pool->forgets_fits)
+		open_group(pool, group);
+	else if (group->tied)
 		find_by_value(pool, group);
 	else
 		dlist_foreach(iter, &group->space->classes)

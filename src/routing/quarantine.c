@@ -45,16 +45,17 @@ struct KtQuarantine
 	int			released_capacity;
 	KtSid	   *released;
 	bool		own;			/* of the transactions that it is written in */
+	uint64		releases;		/* that there had been when it was loaded */
 };
 
 static Oid	quarantine_relation = InvalidOid;
-static bool stale = false;
+static uint64 releases = 0;		/* by somebody else, of which this process has been told */
 
 static void
 quarantine_invalidated(Datum arg, Oid relation)
 {
 	if (relation == quarantine_relation)
-		stale = true;
+		releases++;
 }
 
 KtQuarantine *
@@ -72,9 +73,9 @@ kt_quarantine_create(MemoryContext parent, KtRetries *retries)
 }
 
 bool
-kt_quarantine_is_stale(void)
+kt_quarantine_is_stale(const KtQuarantine *quarantine)
 {
-	return stale;
+	return quarantine->releases != releases;
 }
 
 /* Room for one more at the end of an array that grows. */
@@ -250,7 +251,7 @@ kt_quarantine_load(KtQuarantine *quarantine)
 
 	quarantine_relation = kt_relation_oid("quarantine");
 	/* What changes while it is read makes it stale again. */
-	stale = false;
+	quarantine->releases = releases;
 	kt_retries_clear(quarantine->retries, true);
 	n = kt_spi_latest(&plan, NULL, NULL);
 	for (uint64 i = 0; i < n; i++)

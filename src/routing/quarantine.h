@@ -33,6 +33,6 @@ extern void kt_quarantine_load(KtQuarantine *quarantine);
 extern void kt_quarantine_release(KtQuarantine *quarantine, const KtSid *object);
 
 /* Has somebody else released one since it was loaded? */
-extern bool kt_quarantine_is_stale(void);
+extern bool kt_quarantine_is_stale(const KtQuarantine *quarantine);
 
 #endif							/* KIN_TR_ROUTING_QUARANTINE_H */

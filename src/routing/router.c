@@ -52,6 +52,7 @@ kt_router_create(MemoryContext parent)
 	router->quarantine = kt_quarantine_create(context, router->retries);
 	router->suspects = hash_create("kin_tr suspects", 16, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	router->looks = kt_looks_create(context);
+	router->worker_looks = kt_looks_create(context);
 	router->moves_mark = (KtMark) {DT_NOBEGIN};
 	return router;
 }
@@ -82,6 +83,7 @@ kt_router_forget(KtRouter *router)
 	router->own_event = 0;
 	kt_retries_clear(router->retries, false);
 	kt_looks_clear(router->looks);
+	kt_looks_clear(router->worker_looks);
 	forget_suspects(router);
 }
 
@@ -355,7 +357,7 @@ settle_tasks(KtRouter *router, const KtTransactions *transactions, KtTurn *turn,
 
 /* Reads what happened; how many events. */
 static int
-look(KtRouter *router, const KtTransactions *transactions)
+look(KtRouter *router, const KtTransactions *transactions, const KtLimits *limits)
 {
 	MemoryContext old = CurrentMemoryContext;
 	KtSpi		spi;
@@ -365,10 +367,10 @@ look(KtRouter *router, const KtTransactions *transactions)
 	transactions->begin();
 	kt_spi_begin(&spi);
 	MemoryContextSwitchTo(router->scratch);
-	if (router->pool == NULL || kt_quarantine_is_stale())
+	if (router->pool == NULL || kt_quarantine_is_stale(router->quarantine))
 		kt_router_load(router);
 	else
-		events = kt_router_catch_up(router, !transactions->own);
+		events = kt_router_catch_up(router, !transactions->own, limits->slice);
 	router->pool->now = kt_now();
 	minute = router->pool->now / USECS_PER_MINUTE;
 	if (minute != router->minute)
@@ -394,19 +396,19 @@ kt_router_turn(KtRouter *router, const KtTransactions *transactions, KtTurn *tur
 
 	memset(turn, 0, sizeof(KtTurn));
 	MemoryContextReset(router->scratch);
-	turn->events = look(router, transactions);
+	turn->events = look(router, transactions, limits);
 	if (kt_timers_are_due(router))
 		kt_timers_fire(router, transactions, turn, limits);
 	if (turn->fired > 0)
-		(void) look(router, transactions);
+		(void) look(router, transactions, limits);
 	for (;;)
 	{
 		kt_assign(router, transactions, turn, limits);
 		if (!settle_tasks(router, transactions, turn, limits) || kt_monotonic() > until)
 			break;
-		(void) look(router, transactions);
+		(void) look(router, transactions, limits);
 	}
-	turn->more = turn->more || kt_looks_are_left(router->looks);
+	turn->more = turn->more || kt_looks_are_left(router->looks) || kt_looks_are_left(router->worker_looks);
 	kt_quarantine_write(router->quarantine, transactions);
 	kt_pool_collect(router->pool);
 }

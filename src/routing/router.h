@@ -47,6 +47,7 @@ typedef struct KtRouter
 	bool		restricted;		/* tick(): only for these workspaces */
 	int			nallowed;
 	KtSid	   *allowed;
+	bool		forgets_fits;	/* used once: it is no use to remember whom a group fits */
 	KtPool	   *pool;			/* NULL: must be loaded */
 	KtCursor	cursor;
 	uint64		own_xid;		/* tick(): own events up to own_event are known */
@@ -61,6 +62,7 @@ typedef struct KtRouter
 	KtQuarantine *quarantine;
 	HTAB	   *suspects;
 	KtLooks    *looks;			/* tasks to be read again */
+	KtLooks    *worker_looks;
 	int			nunsettled;
 	int			unsettled_capacity;
 	KtUnsettled *unsettled;		/* in the pool's context */
@@ -96,8 +98,11 @@ extern void kt_router_forget(KtRouter *router);
 /* load.c: fills the pool from the tables, under the active snapshot. */
 extern void kt_router_load(KtRouter *router);
 
-/* load.c: applies what happened since, and tells how much; loads where that is better. */
-extern int	kt_router_catch_up(KtRouter *router, bool with_own);
+/*
+ * load.c: applies what happened since, and tells how much; loads where that is
+ * better.  What is to be read again is read for about a slice.
+ */
+extern int	kt_router_catch_up(KtRouter *router, bool with_own, int64 slice);
 
 /* Reads a task again, since it was locked or has moved. */
 extern void kt_router_look_at_tasks(KtRouter *router, const KtSid *tasks, int n);

@@ -12,6 +12,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "base/monotonic.h"
 #include "base/spi.h"
 #include "routing/router.h"
 
@@ -19,6 +20,9 @@ PG_FUNCTION_INFO_V1(kin_tr_sweep);
 
 /* More of them than this need not be known by name. */
 #define MAX_FOUND 100
+
+/* Microseconds that are spent on finding some: what there is to find is there the next time, too. */
+#define PATIENCE (100 * INT64CONST(1000))
 
 /* A pair that fits. */
 typedef struct Pair
@@ -34,6 +38,7 @@ static int
 find_pairs(MemoryContext context, Pair *pairs, int most)
 {
 	KtRouter   *fresh = kt_router_create(context);
+	int64		until = kt_monotonic() + PATIENCE;
 	MemoryContext old;
 	KtProposal	proposal;
 	int			n = 0;
@@ -41,8 +46,9 @@ find_pairs(MemoryContext context, Pair *pairs, int most)
 
 	kt_spi_begin(&spi);
 	old = MemoryContextSwitchTo(fresh->scratch);
+	fresh->forgets_fits = true;
 	kt_router_load(fresh);
-	while (n < most && kt_match_next(fresh, &proposal))
+	while (n < most && kt_monotonic() < until && kt_match_next(fresh, &proposal))
 	{
 		pairs[n].task = proposal.head.sid;
 		pairs[n].worker = proposal.workers[0]->sid;

@@ -49,6 +49,13 @@ BEGIN
     IF kin_tr._is_preloaded() THEN
         RETURN QUERY SELECT * FROM kin_tr._health_of_workers();
     END IF;
+    RETURN QUERY
+    SELECT 'workers not started', CASE count(*) WHEN 0 THEN 'ok' ELSE 'fault' END,
+           CASE count(*) WHEN 0 THEN 'none'
+                ELSE format('%s in this cluster: raise max_worker_processes (%s)', count(*),
+                            string_agg(format('%s of database %s', m.worker, coalesce(d.datname, m.database::text)), ', '
+                                       ORDER BY d.datname, m.worker)) END
+      FROM kin_tr._workers_missing() m LEFT JOIN pg_database d ON d.oid = m.database;
     RETURN QUERY SELECT * FROM kin_tr._health_of_work();
     RETURN QUERY SELECT 'clock', CASE WHEN c.now IS NULL THEN 'ok' ELSE 'paused' END,
         CASE WHEN c.now IS NULL THEN 'real time'
@@ -120,13 +127,6 @@ BEGIN
                                 ELSE 'last done ' || kin_tr._duration(extract(epoch FROM clock_timestamp() - n.succeeded_at) * 1000) || ' ago' END,
                      kin_tr._last_error(n.errors, n.failed_at, n.error))
       FROM kin_tr._worker_notes() n WHERE n.worker = 'router' AND n.duty = 'housekeeping';
-    RETURN QUERY
-    SELECT 'workers not started', CASE count(*) WHEN 0 THEN 'ok' ELSE 'fault' END,
-           CASE count(*) WHEN 0 THEN 'none'
-                ELSE format('%s in this cluster: raise max_worker_processes (%s)', count(*),
-                            string_agg(format('%s of database %s', m.worker, coalesce(d.datname, m.database::text)), ', '
-                                       ORDER BY d.datname, m.worker)) END
-      FROM kin_tr._workers_missing() m LEFT JOIN pg_database d ON d.oid = m.database;
 END $$;
 
 -- What the router should have done by now.  Where it is not to act, clock, home and router tell.

@@ -1,6 +1,6 @@
 # health() tells within seconds what fails, hangs or is late, and why; a process
-# that fails waits before it tries again, however much is committed meanwhile; and
-# settings take effect at a reload.
+# that fails waits before it tries again, however much is committed meanwhile, and
+# one that is ended does not; and settings take effect at a reload.
 
 use strict;
 use warnings FATAL => 'all';
@@ -54,6 +54,20 @@ health_until('relay', 'fault', '\d errors in a row, the last \d+ m?s ago: P0001 
 health_until('router', 'ok', '', '... while the router works');
 $dbh->do('DROP TRIGGER refuse ON kin_tr.relay_state');
 health_until('relay', 'ok', 'last error .*refused by the owner', '... and works again when it may, of which health() tells, too');
+
+# ------------------------------------------------------------ one that is ended
+
+$began = time();
+for my $time (1 .. 5)
+{
+	my $ended = worker_pid($node, 'postgres', 'router');
+
+	$dbh->do("SELECT pg_terminate_backend($ended)");
+	wait_for_worker($node, 'postgres', 'router', $ended);
+}
+cmp_ok(time() - $began, '<', 10, 'a router that is ended again and again is back at once each time');
+unlike(slurp_file($node->logfile), qr/FATAL/, '... and the log calls it no fault');
+$pid = worker_pid($node, 'postgres', 'router');
 
 # --------------------------------------------------------------- one that hangs
 

@@ -45,11 +45,11 @@ sub completed
 	return;
 }
 
-# ES modules are not looked for in NODE_PATH.
-if (my $packages = $ENV{NODE_PATH})
-{
-	symlink $packages, "$folder/node_modules" or die "symlink: $!";
-}
+# ES modules are not looked for in NODE_PATH, but in the program's folder.
+my $packages = $ENV{NODE_PATH} // '';
+
+die 'no Node.js package pg: make setup installs it' if !-d "$packages/pg";
+symlink $packages, "$folder/node_modules" or die "symlink: $!";
 local $ENV{PGHOST} = $node->host;
 local $ENV{PGPORT} = $node->port;
 local $ENV{PGDATABASE} = 'postgres';

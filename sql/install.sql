@@ -33,7 +33,8 @@ SELECT t.typname AS undocumented FROM pg_type t
    AND obj_description(t.oid, 'pg_type') IS NULL;
 
 -- PUBLIC may not look into the schema, nor at anything in it.  (It may use
--- types, which says nothing: to name one takes the schema.)
+-- types, which says nothing: to name one takes the schema; and the functions by
+-- which a column of type sid is compared, sorted, hashed, printed and turned into text.)
 SELECT count(*) AS open_schemas FROM pg_namespace n, aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a
  WHERE n.nspname = 'kin_tr' AND a.grantee = 0;
 SELECT c.relname AS open_relation
@@ -41,7 +42,7 @@ SELECT c.relname AS open_relation
  WHERE c.relnamespace = 'kin_tr'::regnamespace AND a.grantee = 0;
 SELECT p.oid::regprocedure AS open_function
   FROM pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
- WHERE p.pronamespace = 'kin_tr'::regnamespace AND a.grantee = 0;
+ WHERE p.pronamespace = 'kin_tr'::regnamespace AND a.grantee = 0 ORDER BY p.proname COLLATE "C";
 
 -- The search path of every function is pinned, but of those that run no SQL of
 -- which a search path could change the meaning: sids' own, and inlined bodies

@@ -80,6 +80,7 @@ INSERT INTO test.calls VALUES
     ('ring', $$SELECT kin_tr.ring()$$, 'owner'),
     ('set_clock', $$SELECT kin_tr.set_clock('2026-01-05 09:00Z')$$, 'owner'),
     ('maintain', $$SELECT kin_tr.maintain()$$, 'owner'),
+    ('rebind_access', $$SELECT kin_tr.rebind_access()$$, 'owner'),
     ('check', $$SELECT kin_tr.check()$$, 'owner'),
     ('resume_after_restore', $$SELECT kin_tr.resume_after_restore()$$, 'owner');
 -- (none is forgotten)

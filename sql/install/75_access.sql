@@ -39,8 +39,7 @@ CREATE FUNCTION kin_tr._functions_for_roles() RETURNS SETOF regprocedure
                 'get_task_queue', 'get_workflow', 'get_worker', 'get_worker_channel', 'get_task',
                 'get_task_by_call_sid', 'get_reservation', 'worker_status', 'worker_values', 'active_reservations',
                 'events_since', 'current_cursor', 'evaluate_expression', 'validate_workflow', 'now',
-                'next_due', 'version', 'health', '_sid_eq_text', '_text_eq_sid', '_text_concat_sid',
-                '_capacity_percentage', 'create_task',
+                'next_due', 'version', 'health', '_capacity_percentage', 'create_task',
                 'create_voice_call_task', 'create_callback_task', 'update_task', 'cancel_task', 'wrapup_task',
                 'complete_task', 'delete_task', 'accept_reservation', 'reject_reservation',
                 'wrapup_reservation', 'complete_reservation', 'update_worker_activity', 'tick',
@@ -49,8 +48,7 @@ CREATE FUNCTION kin_tr._functions_for_roles() RETURNS SETOF regprocedure
                 'create_activity', 'update_activity', 'delete_activity', 'create_task_channel',
                 'update_task_channel', 'delete_task_channel', 'create_task_queue', 'update_task_queue',
                 'delete_task_queue', 'create_workflow', 'update_workflow', 'delete_workflow',
-                'grant_access', 'revoke_access'])
-            OR p.proname LIKE '\_sid\_%')
+                'grant_access', 'revoke_access']))
 $$;
 
 CREATE FUNCTION kin_tr._may_grant(workspace kin_tr.sid) RETURNS void
@@ -61,36 +59,71 @@ BEGIN
     END IF;
 END $$;
 
--- Grants of PostgreSQL let a role call; the table "access" says where.
-CREATE FUNCTION kin_tr._apply_access(role name, kind text) RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
-DECLARE
-    f regprocedure;
-BEGIN
-    EXECUTE format('GRANT USAGE ON SCHEMA kin_tr TO %I', role);
-    EXECUTE format('GRANT SELECT ON kin_tr.workspaces, kin_tr.activities, kin_tr.task_channels,'
-                   ' kin_tr.task_queues, kin_tr.workflows, kin_tr.workflow_versions, kin_tr.workers,'
-                   ' kin_tr.worker_channels, kin_tr.tasks, kin_tr.reservations, kin_tr.task_history,'
-                   ' kin_tr.reservation_history, kin_tr.events, kin_tr.all_tasks, kin_tr.all_reservations,'
-                   ' kin_tr.quarantine, kin_tr.quarantined'
-                   ' TO %I', role);
-    FOR f IN SELECT kin_tr._functions_for_roles() LOOP
-        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', f, role);
-    END LOOP;
-END $$;
+-- PostgreSQL's privileges that every role with access needs, and who has each.
+CREATE FUNCTION kin_tr._privileges() RETURNS TABLE (privilege text, acl aclitem[])
+    LANGUAGE sql STABLE SET search_path = pg_catalog, kin_tr, pg_temp AS $$
+    SELECT 'USAGE ON SCHEMA kin_tr', n.nspacl FROM pg_namespace n WHERE n.nspname = 'kin_tr'
+    UNION ALL
+    SELECT format('SELECT ON TABLE kin_tr.%I', c.relname), c.relacl FROM pg_class c
+     WHERE c.relnamespace = 'kin_tr'::regnamespace
+       AND c.relname = ANY (ARRAY['workspaces', 'activities', 'task_channels', 'task_queues', 'workflows',
+               'workflow_versions', 'workers', 'worker_channels', 'tasks', 'reservations', 'task_history',
+               'reservation_history', 'events', 'all_tasks', 'all_reservations',
+               'quarantine', 'quarantined'])
+    UNION ALL
+    SELECT 'EXECUTE ON FUNCTION ' || i.identity, p.proacl
+      FROM pg_proc p, pg_identify_object('pg_proc'::regclass, p.oid, 0) i
+     WHERE p.oid IN (SELECT f FROM kin_tr._functions_for_roles() f)
+$$;
 
--- Takes all of PostgreSQL's grants back, and gives again what the table "access" still asks for.
-CREATE FUNCTION kin_tr._renew_access(role name) RETURNS void
+-- Grants of PostgreSQL let a role call; the table "access" says where.  What the
+-- role has been given by somebody else stays that one's.
+CREATE FUNCTION kin_tr._apply_access(role regrole) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
+    missing text;
+BEGIN
+    -- Two who grant at once would change the same rows of the catalog.
+    LOCK TABLE kin_tr.access_grants IN SHARE ROW EXCLUSIVE MODE;
+    FOR missing IN
+        SELECT p.privilege FROM kin_tr._privileges() p
+         WHERE NOT EXISTS (SELECT FROM aclexplode(p.acl) a
+                            WHERE a.grantee = role AND a.privilege_type = split_part(p.privilege, ' ', 1)) LOOP
+        EXECUTE format('GRANT %s TO %s', missing, role);
+        INSERT INTO kin_tr.access_grants SELECT r.rolname, r.oid, missing FROM pg_roles r WHERE r.oid = role
+        ON CONFLICT DO NOTHING;
+    END LOOP;
+END $$;
+
+-- Is a row of a role?  Also one that was given to it under a former name, or to a
+-- dropped role of its name, which means nothing any more.
+CREATE FUNCTION kin_tr._is_of_role(role regrole, given_name name, given_oid oid) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, kin_tr, pg_temp AS $$
+    SELECT given_oid = role OR (given_name = (SELECT r.rolname FROM pg_roles r WHERE r.oid = role)
+                          AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = given_oid))
+$$;
+
+-- Takes back what was granted and nothing in the table "access" asks for any more.
+CREATE FUNCTION kin_tr._renew_access(role regrole) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    needed text[];
     left_over record;
 BEGIN
-    EXECUTE format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA kin_tr FROM %I', role);
-    EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA kin_tr FROM %I', role);
-    EXECUTE format('REVOKE ALL ON SCHEMA kin_tr FROM %I', role);
-    FOR left_over IN SELECT DISTINCT a.kind FROM kin_tr.access a WHERE a.role = role LOOP
-        PERFORM kin_tr._apply_access(role, left_over.kind);
+    LOCK TABLE kin_tr.access_grants IN SHARE ROW EXCLUSIVE MODE;
+    needed := ARRAY(SELECT p.privilege FROM kin_tr._privileges() p
+                     WHERE EXISTS (SELECT FROM kin_tr.access a JOIN pg_roles r ON r.oid = a.role_oid AND r.rolname = a.role
+                                    WHERE r.oid = role));
+    FOR left_over IN
+        DELETE FROM kin_tr.access_grants g
+         WHERE kin_tr._is_of_role(role, g.role, g.role_oid) AND NOT (g.role_oid = role AND g.privilege = ANY (needed))
+        RETURNING g.role_oid = role AS granted, g.privilege LOOP
+        -- One that there is no more, such as a function of an older version, is gone with its grants.
+        IF left_over.granted AND left_over.privilege IN (SELECT p.privilege FROM kin_tr._privileges() p) THEN
+            EXECUTE format('REVOKE %s FROM %s', left_over.privilege, role);
+        END IF;
     END LOOP;
 END $$;
 
@@ -105,37 +138,73 @@ BEGIN
             USING ERRCODE = 'null_value_not_allowed', HINT = 'Kinds are reader, app, supervisor and admin.';
     END IF;
     PERFORM kin_tr._check_choice('kind', kind, ARRAY['reader', 'app', 'supervisor', 'admin']);
-    INSERT INTO kin_tr.access AS a (role, kind, workspace_sid) VALUES (role_name, kind, workspace)
+    DELETE FROM kin_tr.access a
+     WHERE a.kind = kind AND a.workspace_sid IS NOT DISTINCT FROM workspace
+       AND kin_tr._is_of_role(role, a.role, a.role_oid) AND (a.role, a.role_oid) <> (role_name, role::oid);
+    INSERT INTO kin_tr.access (role, role_oid, kind, workspace_sid) VALUES (role_name, role, kind, workspace)
     ON CONFLICT DO NOTHING;
-    PERFORM kin_tr._apply_access(role_name, kind);
+    PERFORM kin_tr._apply_access(role);
 END $$;
 
 CREATE FUNCTION kin_tr._revoke_access(role regrole, kind text, workspace kin_tr.sid) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 #variable_conflict use_variable
-DECLARE
-    role_name name := (SELECT r.rolname FROM pg_roles r WHERE r.oid = role);
 BEGIN
     PERFORM kin_tr._check_choice('kind', kind, ARRAY['reader', 'app', 'supervisor', 'admin']);
     DELETE FROM kin_tr.access a
-     WHERE a.role = role_name AND a.kind = kind AND a.workspace_sid IS NOT DISTINCT FROM workspace;
+     WHERE a.kind = kind AND a.workspace_sid IS NOT DISTINCT FROM workspace
+       AND kin_tr._is_of_role(role, a.role, a.role_oid);
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'role "%" has no access of kind "%" there', role_name, kind
+        RAISE EXCEPTION 'role "%" has no access of kind "%" there', (SELECT r.rolname FROM pg_roles r WHERE r.oid = role), kind
             USING ERRCODE = 'undefined_object', HINT = 'The table kin_tr.access tells who has which.';
     END IF;
-    PERFORM kin_tr._renew_access(role_name);
+    PERFORM kin_tr._renew_access(role);
 END $$;
 
+-- What stands under one name alone goes to the role that has this name now; under
+-- a name that has been two roles' nobody can tell which is which.
+CREATE FUNCTION kin_tr._rebind_access() RETURNS integer
+    LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
+DECLARE
+    moved record;
+    given record;
+    n integer := 0;
+BEGIN
+    FOR moved IN
+        SELECT a.role, min(a.role_oid) AS before, r.oid AS now, count(*)::integer AS n
+          FROM kin_tr.access a JOIN pg_roles r ON r.rolname = a.role
+         GROUP BY a.role, r.oid HAVING min(a.role_oid) = max(a.role_oid) AND min(a.role_oid) <> r.oid LOOP
+        UPDATE kin_tr.access a SET role_oid = moved.now WHERE a.role = moved.role;
+        DELETE FROM kin_tr.access_grants g WHERE g.role = moved.role AND g.role_oid <> moved.before;
+        UPDATE kin_tr.access_grants g SET role_oid = moved.now WHERE g.role = moved.role;
+        n := n + moved.n;
+    END LOOP;
+    FOR given IN
+        SELECT DISTINCT r.oid, a.kind FROM kin_tr.access a JOIN pg_roles r ON r.oid = a.role_oid AND r.rolname = a.role LOOP
+        PERFORM kin_tr._apply_access(given.oid::regrole);
+    END LOOP;
+    RETURN n;
+END $$;
+
+CREATE FUNCTION kin_tr.rebind_access() RETURNS integer
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_admin'
+    SET search_path = pg_catalog, kin_tr, pg_temp;
+COMMENT ON FUNCTION kin_tr.rebind_access() IS
+'Gives what kin_tr.access has under a name to the role that has this name now, for roles that were made after a dump
+was restored, and gives each what PostgreSQL must let it do; resume_after_restore() does so in another cluster. Returns
+the number of rows that have found their role. A name under which there are rows of two roles is left alone: grant
+anew, or revoke. Only for the owner.';
 CREATE FUNCTION kin_tr.grant_access(role regrole, kind text, workspace text DEFAULT NULL) RETURNS void
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_grant'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.grant_access IS
 'Lets a role, and its members, use a workspace, or all of them where none is named, kin_tr.workspace notwithstanding:
 as reader; as app: tasks, reservations and workers'' activities; as supervisor: workers too; as admin: everything of
-the workspace. Errors: 42501, 42704, 22004, 22023. Needs access of kind admin, for all workspaces the owner''s.';
+the workspace. It is given to the role of this name and OID: once renamed, it is to be granted anew. Errors: 42501, 42704, 22004, 22023. Needs access of kind admin, for all workspaces the owner''s.';
 CREATE FUNCTION kin_tr.revoke_access(role regrole, kind text, workspace text DEFAULT NULL) RETURNS void
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_grant'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.revoke_access IS
-'Takes back what grant_access() gave with the same arguments; a role can only be dropped after it. Errors: 42501, 42704
+'Takes back what grant_access() gave with the same arguments, and of PostgreSQL''s privileges those that no other access
+of the role needs; what others have granted stays. A role can only be dropped after it. Errors: 42501, 42704
 where it gave nothing, 22004, 22023. Needs access of kind admin, for all workspaces the owner''s.';

@@ -5,7 +5,7 @@ CREATE FUNCTION kin_tr.resume_after_restore(shift_deadlines boolean DEFAULT true
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.resume_after_restore(boolean) IS
 'Lets this database, a copy of another, act: makes it the home, begins a new era of events where it is in another
-cluster, and returns what check() finds. shift_deadlines moves every deadline of live tasks and reservations on by
+cluster, gives access to the roles that have the names of those there, and returns what check() finds. shift_deadlines moves every deadline of live tasks and reservations on by
 the time since the original''s last event, so that nothing times out for having been asleep; the time for which a
 callback was asked stays. false leaves all as they are. Error 55000 where the database is at home. Locks all live
 tasks and reservations. Only for the owner.';
@@ -26,6 +26,10 @@ BEGIN
     IF kin_tr._at_home() THEN
         RAISE EXCEPTION 'this database is at home already'
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'What acts here goes on acting.';
+    END IF;
+    -- Roles of another cluster have other OIDs.
+    IF NOT EXISTS (SELECT FROM kin_tr.home h WHERE h.system_identifier = here) THEN
+        PERFORM kin_tr._rebind_access();
     END IF;
     DELETE FROM kin_tr.home;
     INSERT INTO kin_tr.home (system_identifier, database_oid)

@@ -116,6 +116,18 @@ is_owner(Oid role)
 	return superuser_arg(role) || has_privs_of_role(role, kt_schema_owner());
 }
 
+/*
+ * Is it the role that access was given to?  Its name alone may be another's by
+ * now, who would get what is not his; and so may its OID, once it was dropped.
+ */
+static bool
+is_called(Oid role, const char *name)
+{
+	char	   *now = GetUserNameFromId(role, true);
+
+	return now != NULL && strcmp(now, name) == 0;
+}
+
 /* Raises what the role may in the workspaces that a row of "access" speaks of. */
 static void
 apply_grant(Sight *sight, const KtSid *workspace, KtAccess access)
@@ -129,7 +141,7 @@ static void
 load_sight(Sight *sight)
 {
 	static KtPlan all = {"SELECT sid, friendly_name FROM kin_tr.workspaces ORDER BY sid", ""};
-	static KtPlan grants = {"SELECT role::text, kind, workspace_sid FROM kin_tr.access", ""};
+	static KtPlan grants = {"SELECT role::text, role_oid::bigint, kind, workspace_sid FROM kin_tr.access", ""};
 	bool		everything = is_owner(sight->role);
 	KtSpi		spi;
 
@@ -149,11 +161,11 @@ load_sight(Sight *sight)
 
 		for (uint64 i = 0; i < n; i++)
 		{
-			Oid			role = get_role_oid(kt_column_cstring(i, 1), true);
-			KtSid		workspace = kt_column_sid(i, 3);
+			Oid			role = (Oid) kt_column_int64(i, 2);
+			KtSid		workspace = kt_column_sid(i, 4);
 
-			if (OidIsValid(role) && has_privs_of_role(sight->role, role))
-				apply_grant(sight, &workspace, access_of_kind(kt_column_cstring(i, 2)));
+			if (is_called(role, kt_column_cstring(i, 1)) && has_privs_of_role(sight->role, role))
+				apply_grant(sight, &workspace, access_of_kind(kt_column_cstring(i, 3)));
 		}
 	}
 	kt_spi_end(&spi);

@@ -192,6 +192,7 @@ sub calls
 		[ set_clock => 'owner', "'2026-01-05 10:00Z'" ],
 		[ ring => 'owner', '' ],
 		[ maintain => 'owner', '' ],
+		[ rebind_access => 'owner', '' ],
 		[ check => 'owner', '' ],
 		[ resume_after_restore => 'owner', '', '55000' ],
 	);

@@ -115,9 +115,13 @@ CREATE FUNCTION kin_tr._is_sid(text) RETURNS boolean
 
 -- -------------------------------------------------------------- base: clock
 -- One row while the clock is set, else none.
-CREATE TABLE kin_tr.clock (now timestamptz NOT NULL) WITH (fillfactor = 10);
+CREATE TABLE kin_tr.clock (
+    now      timestamptz NOT NULL,
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row)
+) WITH (fillfactor = 10);
 COMMENT ON TABLE kin_tr.clock IS 'kin_tr''s clock while set_clock() has set it; empty in production';
 COMMENT ON COLUMN kin_tr.clock.now IS 'the moment at which the clock stands';
+COMMENT ON COLUMN kin_tr.clock.only_row IS 'true: there is one row at most';
 
 CREATE FUNCTION kin_tr.now() RETURNS timestamptz
     LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'kin_tr_now'

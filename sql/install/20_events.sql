@@ -68,17 +68,23 @@ COMMENT ON TABLE kin_tr.events_default IS 'events of the first days, before date
 CREATE TABLE kin_tr.events_dropped (
     era integer NOT NULL,
     xid xid8 NOT NULL,
-    id  bigint NOT NULL
+    id  bigint NOT NULL,
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row)
 );
 COMMENT ON TABLE kin_tr.events_dropped IS 'how far retention has dropped events; at most one row';
 COMMENT ON COLUMN kin_tr.events_dropped.era IS 'of their last transaction, its era';
 COMMENT ON COLUMN kin_tr.events_dropped.xid IS 'and its id';
 COMMENT ON COLUMN kin_tr.events_dropped.id IS 'the highest events.id among them';
+COMMENT ON COLUMN kin_tr.events_dropped.only_row IS 'true: there is one row at most';
 
 -- The relay's place in the log, and the router's count of missed edges: one row.
-CREATE TABLE kin_tr.relay_state (cursor text NOT NULL) WITH (fillfactor = 20);
+CREATE TABLE kin_tr.relay_state (
+    cursor   text NOT NULL,
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row)
+) WITH (fillfactor = 20);
 COMMENT ON TABLE kin_tr.relay_state IS 'up to where the bell has been rung; one row';
 COMMENT ON COLUMN kin_tr.relay_state.cursor IS 'a cursor as events_since() takes it';
+COMMENT ON COLUMN kin_tr.relay_state.only_row IS 'true: there is one row at most';
 
 CREATE FUNCTION kin_tr._begin_era() RETURNS integer
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_begin_era'

@@ -1,43 +1,68 @@
 -- --------------------------------------------------- routing: configuration
 -- An empty table whose relcache invalidation tells every backend to forget
 -- the configuration that it keeps; see src/routing/config.c.
-CREATE TABLE kin_tr.config_signal ();
+CREATE TABLE kin_tr.config_signal (only_row boolean PRIMARY KEY);
 COMMENT ON TABLE kin_tr.config_signal IS 'empty; tells backends that configuration has changed';
+COMMENT ON COLUMN kin_tr.config_signal.only_row IS 'there is none';
 
 CREATE FUNCTION kin_tr._config_changed() RETURNS trigger
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_config_changed'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 
+-- No table has a foreign key: pg_restore -j fills the tables of an extension in any
+-- order.  What one would see to, the functions do under locks (40_configuration.sql
+-- says which), and check() proves it.
 CREATE TABLE kin_tr.home (
     system_identifier bigint NOT NULL,
     database_oid      oid NOT NULL,
-    since             timestamptz NOT NULL DEFAULT clock_timestamp()
+    since             timestamptz NOT NULL DEFAULT clock_timestamp(),
+    only_row          boolean PRIMARY KEY DEFAULT true CHECK (only_row)
 );
 COMMENT ON TABLE kin_tr.home IS
     'The database that may act: a copy of it routes, rings and sends nothing until resume_after_restore()';
 COMMENT ON COLUMN kin_tr.home.system_identifier IS 'of the cluster';
 COMMENT ON COLUMN kin_tr.home.database_oid IS 'of the database';
 COMMENT ON COLUMN kin_tr.home.since IS 'when it became home, by the real clock';
+COMMENT ON COLUMN kin_tr.home.only_row IS 'true: there is one row at most';
 
 CREATE TABLE kin_tr.router_state (
     missed_edges bigint NOT NULL DEFAULT 0,
-    last_sweep   timestamptz
+    last_sweep   timestamptz,
+    only_row     boolean PRIMARY KEY DEFAULT true CHECK (only_row)
 );
 COMMENT ON TABLE kin_tr.router_state IS 'what the router tells health(); one row';
 COMMENT ON COLUMN kin_tr.router_state.missed_edges IS 'assignments that only the sweep found; 0, or the router has a fault';
 COMMENT ON COLUMN kin_tr.router_state.last_sweep IS 'when the sweep last ran, by the real clock';
+COMMENT ON COLUMN kin_tr.router_state.only_row IS 'true: there is one row at most';
 INSERT INTO kin_tr.router_state DEFAULT VALUES;
 
 CREATE TABLE kin_tr.access (
     role          name NOT NULL,
+    role_oid      oid NOT NULL,
     kind          text NOT NULL CHECK (kind IN ('reader', 'app', 'supervisor', 'admin')),
     workspace_sid kin_tr.sid,
-    UNIQUE NULLS NOT DISTINCT (role, kind, workspace_sid)
+    scope         text NOT NULL GENERATED ALWAYS AS (coalesce(workspace_sid::text, 'all')) STORED,
+    PRIMARY KEY (role, role_oid, kind, scope)
 );
 COMMENT ON TABLE kin_tr.access IS 'Who may do what; written by grant_access() and revoke_access()';
-COMMENT ON COLUMN kin_tr.access.role IS 'by name: the OID of a dropped role may come back as another''s';
+COMMENT ON COLUMN kin_tr.access.role IS 'the role that it was given to; it counts only while the role of this OID has this name';
+COMMENT ON COLUMN kin_tr.access.role_oid IS 'its OID';
 COMMENT ON COLUMN kin_tr.access.kind IS 'reader, app, supervisor or admin; each may do what those before it may';
 COMMENT ON COLUMN kin_tr.access.workspace_sid IS 'NULL: every workspace';
+COMMENT ON COLUMN kin_tr.access.scope IS 'the workspace, or all';
+
+-- What grant_access() has given by PostgreSQL's GRANT, so that revoke_access() takes
+-- back nothing that somebody else has given.
+CREATE TABLE kin_tr.access_grants (
+    role      name NOT NULL,
+    role_oid  oid NOT NULL,
+    privilege text NOT NULL,
+    PRIMARY KEY (role, role_oid, privilege)
+);
+COMMENT ON TABLE kin_tr.access_grants IS 'Which of PostgreSQL''s privileges roles have by grant_access(); written by it and revoke_access()';
+COMMENT ON COLUMN kin_tr.access_grants.role IS 'the role';
+COMMENT ON COLUMN kin_tr.access_grants.role_oid IS 'its OID';
+COMMENT ON COLUMN kin_tr.access_grants.privilege IS 'as in GRANT: EXECUTE ON FUNCTION ...';
 
 CREATE TABLE kin_tr.workspaces (
     sid                    kin_tr.sid PRIMARY KEY,
@@ -57,7 +82,7 @@ COMMENT ON TABLE kin_tr.workspaces IS 'A contact centre: the frame of everything
 COMMENT ON COLUMN kin_tr.workspaces.sid IS 'WS...';
 COMMENT ON COLUMN kin_tr.workspaces.account_sid IS 'AC...; kin_tr''s own until the workspace is linked to a Twilio account';
 COMMENT ON COLUMN kin_tr.workspaces.friendly_name IS 'its name, at most 64 characters';
-COMMENT ON COLUMN kin_tr.workspaces.default_activity_sid IS 'activity of a new worker; no foreign key, since the activity refers to the workspace: check() proves it';
+COMMENT ON COLUMN kin_tr.workspaces.default_activity_sid IS 'activity of a new worker';
 COMMENT ON COLUMN kin_tr.workspaces.timeout_activity_sid IS 'activity of a worker that let a reservation time out';
 COMMENT ON COLUMN kin_tr.workspaces.event_callback_url IS 'kept for Twilio''s clients; nothing is sent in local mode yet';
 COMMENT ON COLUMN kin_tr.workspaces.events_filter IS 'comma list of event types for the callback';
@@ -69,7 +94,7 @@ COMMENT ON COLUMN kin_tr.workspaces.version IS 'from 0, up by one at each change
 
 CREATE TABLE kin_tr.activities (
     sid           kin_tr.sid,
-    workspace_sid kin_tr.sid NOT NULL REFERENCES kin_tr.workspaces,
+    workspace_sid kin_tr.sid NOT NULL,
     friendly_name text NOT NULL,
     available     boolean NOT NULL,
     date_created  timestamptz NOT NULL,
@@ -89,7 +114,7 @@ COMMENT ON COLUMN kin_tr.activities.version IS 'from 0, up by one at each change
 
 CREATE TABLE kin_tr.task_channels (
     sid                       kin_tr.sid,
-    workspace_sid             kin_tr.sid NOT NULL REFERENCES kin_tr.workspaces,
+    workspace_sid             kin_tr.sid NOT NULL,
     friendly_name             text NOT NULL,
     unique_name               text NOT NULL CHECK (unique_name ~ '^[A-Za-z_$][A-Za-z0-9_$]*$'),
     channel_optimized_routing boolean NOT NULL DEFAULT false,
@@ -111,7 +136,7 @@ COMMENT ON COLUMN kin_tr.task_channels.version IS 'from 0, up by one at each cha
 
 CREATE TABLE kin_tr.task_queues (
     sid                      kin_tr.sid,
-    workspace_sid            kin_tr.sid NOT NULL REFERENCES kin_tr.workspaces,
+    workspace_sid            kin_tr.sid NOT NULL,
     friendly_name            text NOT NULL,
     target_workers           text NOT NULL DEFAULT '1==1',
     max_reserved_workers     integer NOT NULL DEFAULT 1 CHECK (max_reserved_workers BETWEEN 1 AND 50),
@@ -122,9 +147,7 @@ CREATE TABLE kin_tr.task_queues (
     date_updated             timestamptz NOT NULL,
     version                  bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (sid, workspace_sid),
-    UNIQUE (workspace_sid, friendly_name),
-    FOREIGN KEY (reservation_activity_sid, workspace_sid) REFERENCES kin_tr.activities (sid, workspace_sid),
-    FOREIGN KEY (assignment_activity_sid, workspace_sid) REFERENCES kin_tr.activities (sid, workspace_sid)
+    UNIQUE (workspace_sid, friendly_name)
 );
 COMMENT ON TABLE kin_tr.task_queues IS 'Where tasks wait, and which workers serve them';
 COMMENT ON COLUMN kin_tr.task_queues.sid IS 'WQ...';
@@ -141,7 +164,7 @@ COMMENT ON COLUMN kin_tr.task_queues.version IS 'from 0, up by one at each chang
 
 CREATE TABLE kin_tr.workflows (
     sid                              kin_tr.sid,
-    workspace_sid                    kin_tr.sid NOT NULL REFERENCES kin_tr.workspaces,
+    workspace_sid                    kin_tr.sid NOT NULL,
     friendly_name                    text NOT NULL,
     configuration                    jsonb NOT NULL,
     current_version                  integer NOT NULL DEFAULT 1,
@@ -178,8 +201,7 @@ CREATE TABLE kin_tr.workflow_versions (
     number        integer NOT NULL,
     configuration jsonb NOT NULL,
     date_created  timestamptz NOT NULL,
-    PRIMARY KEY (workflow_sid, number),
-    FOREIGN KEY (workflow_sid, workspace_sid) REFERENCES kin_tr.workflows (sid, workspace_sid) ON DELETE CASCADE
+    PRIMARY KEY (workflow_sid, number)
 );
 COMMENT ON TABLE kin_tr.workflow_versions IS 'A task keeps the version of the workflow that it entered';
 COMMENT ON COLUMN kin_tr.workflow_versions.workflow_sid IS 'the workflow';
@@ -190,7 +212,7 @@ COMMENT ON COLUMN kin_tr.workflow_versions.date_created IS 'by kin_tr''s clock';
 
 CREATE TABLE kin_tr.workers (
     sid                 kin_tr.sid,
-    workspace_sid       kin_tr.sid NOT NULL REFERENCES kin_tr.workspaces,
+    workspace_sid       kin_tr.sid NOT NULL,
     friendly_name       text NOT NULL,
     attributes          jsonb NOT NULL DEFAULT '{}',
     activity_sid        kin_tr.sid NOT NULL,
@@ -201,8 +223,7 @@ CREATE TABLE kin_tr.workers (
     document            bigint NOT NULL,
     name_key            bytea NOT NULL,
     PRIMARY KEY (sid, workspace_sid),
-    UNIQUE (workspace_sid, name_key),
-    FOREIGN KEY (activity_sid, workspace_sid) REFERENCES kin_tr.activities (sid, workspace_sid)
+    UNIQUE (workspace_sid, name_key)
 ) WITH (fillfactor = 70);
 CREATE INDEX workers_activity ON kin_tr.workers (activity_sid);
 COMMENT ON TABLE kin_tr.workers IS 'Who does the tasks: an agent, human or not';
@@ -230,9 +251,7 @@ CREATE TABLE kin_tr.worker_channels (
     date_created        timestamptz NOT NULL,
     date_updated        timestamptz NOT NULL,
     PRIMARY KEY (sid, workspace_sid),
-    UNIQUE (worker_sid, task_channel_sid),
-    FOREIGN KEY (worker_sid, workspace_sid) REFERENCES kin_tr.workers (sid, workspace_sid) ON DELETE CASCADE,
-    FOREIGN KEY (task_channel_sid, workspace_sid) REFERENCES kin_tr.task_channels (sid, workspace_sid) ON DELETE CASCADE
+    UNIQUE (worker_sid, task_channel_sid)
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE kin_tr.worker_channels IS 'How many tasks of a channel a worker takes at a time';
 COMMENT ON COLUMN kin_tr.worker_channels.sid IS 'WC...';
@@ -258,11 +277,10 @@ BEGIN
 END $$;
 
 -- ----------------------------------------- routing: tasks and reservations
--- No foreign keys: creating a task would have to lock its parents' rows, which
--- costs a quarter of the whole.  Deleting a parent checks instead, under a lock
--- (src/routing/config.h), and check() proves it.  Nor CHECKs on the statuses: the
--- executor would parse them anew at each statement, and only the transition
--- functions write these columns.
+-- Creating a task locks no row of its parents, which costs a quarter of the whole:
+-- deleting one checks instead, under a lock (src/routing/config.h).  Nor are there
+-- CHECKs on the statuses: the executor would parse them anew at each statement,
+-- and only the transition functions write these columns.
 CREATE TABLE kin_tr.tasks (
     sid                     kin_tr.sid,
     workspace_sid           kin_tr.sid NOT NULL,

@@ -15,6 +15,15 @@ CREATE FUNCTION kin_tr._resolve(kind text, name text, workspace kin_tr.sid) RETU
 CREATE FUNCTION kin_tr._resolve_if(kind text, name text, workspace kin_tr.sid) RETURNS kin_tr.sid
     LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kin_tr_resolve'
     SET search_path = pg_catalog, kin_tr, pg_temp;
+-- All of a kind that there are by now, whatever the transaction's snapshot; TC or WK.
+CREATE FUNCTION kin_tr._all_of(kind text, workspace kin_tr.sid) RETURNS kin_tr.sid[]
+    LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kin_tr_all_of'
+    SET search_path = pg_catalog, kin_tr, pg_temp;
+-- Whoever makes or deletes a worker shares this lock of the workspace; who makes or
+-- deletes a channel has it alone: for each pair of them has a row.
+CREATE FUNCTION kin_tr._lock_pairs(workspace kin_tr.sid, alone boolean) RETURNS void
+    LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kin_tr_lock_pairs'
+    SET search_path = pg_catalog, kin_tr, pg_temp;
 CREATE FUNCTION kin_tr._normalize_workflow(configuration jsonb, workspace kin_tr.sid) RETURNS jsonb
     LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kin_tr_normalize_workflow'
     SET search_path = pg_catalog, kin_tr, pg_temp;
@@ -31,6 +40,34 @@ CREATE FUNCTION kin_tr._evaluate_task_again(task kin_tr.sid) RETURNS void
 CREATE FUNCTION kin_tr._regroup_task(task kin_tr.sid) RETURNS void
     LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kin_tr_regroup_task'
     SET search_path = pg_catalog, kin_tr, pg_temp;
+
+-- What is being made in a workspace keeps it until the commit; deleting it waits.
+CREATE FUNCTION kin_tr._hold_workspace(workspace kin_tr.sid) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
+#variable_conflict use_variable
+BEGIN
+    PERFORM FROM kin_tr.workspaces w WHERE w.sid = workspace FOR KEY SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'workspace % does not exist', workspace
+            USING ERRCODE = 'undefined_object', HINT = 'It was deleted just now.';
+    END IF;
+END $$;
+
+-- The same of an activity that a worker, queue or workspace is to name.
+CREATE FUNCTION kin_tr._hold_activity(activity text, workspace kin_tr.sid) RETURNS kin_tr.sid
+    LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    held kin_tr.sid;
+BEGIN
+    SELECT a.sid INTO held FROM kin_tr.activities a
+     WHERE a.sid = kin_tr._resolve_if('WA', activity, workspace) FOR KEY SHARE;
+    IF activity IS NOT NULL AND held IS NULL THEN
+        RAISE EXCEPTION 'activity "%" does not exist', activity
+            USING ERRCODE = 'undefined_object', HINT = 'It was deleted just now.';
+    END IF;
+    RETURN held;
+END $$;
 
 -- By which workers' names are compared; NULL: no worker can be called so.
 CREATE FUNCTION kin_tr._name_key(name text) RETURNS bytea

@@ -53,7 +53,8 @@ BEGIN
     -- The first workspace makes this database the one that may act.
     INSERT INTO kin_tr.home (system_identifier, database_oid)
     SELECT s.system_identifier, d.oid FROM pg_control_system() s, pg_database d
-     WHERE d.datname = current_database() AND NOT EXISTS (SELECT FROM kin_tr.home);
+     WHERE d.datname = current_database()
+    ON CONFLICT DO NOTHING;
     INSERT INTO kin_tr.workspaces (sid, account_sid, friendly_name, event_callback_url, events_filter,
                                    prioritize_queue_order, date_created, date_updated)
     VALUES (ws, kin_tr._new_sid('AC'), friendly_name, event_callback_url, events_filter,
@@ -71,23 +72,6 @@ CREATE FUNCTION kin_tr._set_activities(ws kin_tr.sid, default_activity kin_tr.si
     UPDATE kin_tr.workspaces SET default_activity_sid = default_activity,
                                  timeout_activity_sid = timeout_activity WHERE sid = ws
 $$;
-
--- The activity that a workspace is to name; it stays until the commit, for no
--- foreign key holds it.
-CREATE FUNCTION kin_tr._hold_activity(activity text, workspace kin_tr.sid) RETURNS kin_tr.sid
-    LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
-#variable_conflict use_variable
-DECLARE
-    held kin_tr.sid;
-BEGIN
-    SELECT a.sid INTO held FROM kin_tr.activities a
-     WHERE a.sid = kin_tr._resolve_if('WA', activity, workspace) FOR KEY SHARE;
-    IF activity IS NOT NULL AND held IS NULL THEN
-        RAISE EXCEPTION 'activity "%" does not exist', kin_tr._excerpt(activity)
-            USING ERRCODE = 'undefined_object', HINT = 'It was deleted just now.';
-    END IF;
-    RETURN held;
-END $$;
 
 CREATE FUNCTION kin_tr._update_workspace(workspace kin_tr.sid, friendly_name text, default_activity text,
                                          timeout_activity text, event_callback_url text,
@@ -135,23 +119,26 @@ CREATE FUNCTION kin_tr._delete_workspace(workspace kin_tr.sid, if_version bigint
 #variable_conflict use_variable
 DECLARE
     old kin_tr.workspaces;
-    roles name[];
+    roles regrole[];
 BEGIN
     SELECT * INTO STRICT old FROM kin_tr.workspaces w WHERE w.sid = workspace FOR UPDATE;
     PERFORM kin_tr._check_version('workspace', workspace, old.version, if_version);
     PERFORM kin_tr._lock_for_delete(w.sid) FROM kin_tr.workflows w WHERE w.workspace_sid = workspace;
     PERFORM kin_tr._lock_for_delete(q.sid) FROM kin_tr.task_queues q WHERE q.workspace_sid = workspace;
     PERFORM kin_tr._lock_for_delete(c.sid) FROM kin_tr.task_channels c WHERE c.workspace_sid = workspace;
-    DELETE FROM kin_tr.reservations r WHERE r.workspace_sid = workspace;
+    -- Tasks first: what the router is just offering is seen once their rows are had.
     DELETE FROM kin_tr.tasks t WHERE t.workspace_sid = workspace;
+    DELETE FROM kin_tr.reservations r WHERE r.workspace_sid = workspace;
     DELETE FROM kin_tr.idempotency_keys k WHERE k.workspace_sid = workspace;
-    DELETE FROM kin_tr.workers w WHERE w.workspace_sid = workspace;
-    DELETE FROM kin_tr.workflows w WHERE w.workspace_sid = workspace;
+    WITH gone AS (DELETE FROM kin_tr.workers w WHERE w.workspace_sid = workspace RETURNING w.sid)
+    DELETE FROM kin_tr.worker_channels c USING gone WHERE c.worker_sid = gone.sid;
+    WITH gone AS (DELETE FROM kin_tr.workflows w WHERE w.workspace_sid = workspace RETURNING w.sid)
+    DELETE FROM kin_tr.workflow_versions v USING gone WHERE v.workflow_sid = gone.sid;
     DELETE FROM kin_tr.task_queues q WHERE q.workspace_sid = workspace;
     DELETE FROM kin_tr.task_channels c WHERE c.workspace_sid = workspace;
     DELETE FROM kin_tr.activities a WHERE a.workspace_sid = workspace;
-    WITH gone AS (DELETE FROM kin_tr.access a WHERE a.workspace_sid = workspace RETURNING a.role)
-    SELECT array_agg(DISTINCT r.rolname) INTO roles FROM gone g JOIN pg_roles r ON r.rolname = g.role;
+    WITH gone AS (DELETE FROM kin_tr.access a WHERE a.workspace_sid = workspace RETURNING a.role_oid)
+    SELECT array_agg(DISTINCT r.oid) INTO roles FROM gone g JOIN pg_roles r ON r.oid = g.role_oid;
     PERFORM kin_tr._renew_access(role) FROM unnest(roles) role;
     DELETE FROM kin_tr.workspaces w WHERE w.sid = workspace;
     PERFORM kin_tr._event('workspace.deleted', workspace, workspace,

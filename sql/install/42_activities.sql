@@ -17,6 +17,7 @@ BEGIN
     IF EXISTS (SELECT FROM kin_tr.activities a WHERE a.workspace_sid = workspace AND a.friendly_name = friendly_name) THEN
         PERFORM kin_tr._refuse_taken('activity', friendly_name);
     END IF;
+    PERFORM kin_tr._hold_workspace(workspace);
     INSERT INTO kin_tr.activities (sid, workspace_sid, friendly_name, available, date_created, date_updated)
     VALUES (kin_tr._new_sid('WA'), workspace, friendly_name, coalesce(available, false), kin_tr.now(), kin_tr.now())
     RETURNING * INTO new;

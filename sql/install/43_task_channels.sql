@@ -24,22 +24,23 @@ BEGIN
     ELSIF EXISTS (SELECT FROM kin_tr.task_channels c WHERE c.workspace_sid = workspace AND c.unique_name = unique_name) THEN
         PERFORM kin_tr._refuse_taken('task channel', unique_name);
     END IF;
+    PERFORM kin_tr._hold_workspace(workspace);
+    PERFORM kin_tr._lock_pairs(workspace, alone => true);
     INSERT INTO kin_tr.task_channels (sid, workspace_sid, friendly_name, unique_name,
                                       channel_optimized_routing, date_created, date_updated)
     VALUES (kin_tr._new_sid('TC'), workspace, friendly_name, unique_name,
             coalesce(channel_optimized_routing, false), kin_tr.now(), kin_tr.now())
     RETURNING * INTO new;
-    PERFORM kin_tr._insert_worker_channel(w.sid, new.sid, workspace)
-       FROM kin_tr.workers w WHERE w.workspace_sid = workspace;
+    PERFORM kin_tr._insert_worker_channels(kin_tr._all_of('WK', workspace), ARRAY[new.sid], workspace);
     PERFORM kin_tr._task_channel_event('task-channel.created', new);
     RETURN new.sid;
 END $$;
 
-CREATE FUNCTION kin_tr._insert_worker_channel(worker kin_tr.sid, task_channel kin_tr.sid, workspace kin_tr.sid)
+CREATE FUNCTION kin_tr._insert_worker_channels(workers kin_tr.sid[], task_channels kin_tr.sid[], workspace kin_tr.sid)
     RETURNS void
     LANGUAGE sql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
     INSERT INTO kin_tr.worker_channels (sid, workspace_sid, worker_sid, task_channel_sid, date_created, date_updated)
-    VALUES (kin_tr._new_sid('WC'), workspace, worker, task_channel, kin_tr.now(), kin_tr.now())
+    SELECT kin_tr._new_sid('WC'), workspace, w, c, kin_tr.now(), kin_tr.now() FROM unnest(workers) w, unnest(task_channels) c
 $$;
 
 CREATE FUNCTION kin_tr._update_task_channel(task_channel text, friendly_name text,
@@ -90,6 +91,9 @@ BEGIN
                                       'Let its tasks end first, or cancel them.');
     END IF;
     PERFORM kin_tr._move_to_history(NULL, NULL, this.sid);
+    PERFORM kin_tr._lock_pairs(workspace, alone => true);
+    DELETE FROM kin_tr.worker_channels c USING kin_tr.workers w
+     WHERE w.workspace_sid = workspace AND c.worker_sid = w.sid AND c.task_channel_sid = this.sid;
     DELETE FROM kin_tr.task_channels c WHERE c.sid = this.sid;
     PERFORM kin_tr._task_channel_event('task-channel.deleted', this);
 END $$;

@@ -44,13 +44,14 @@ BEGIN
     IF EXISTS (SELECT FROM kin_tr.task_queues q WHERE q.workspace_sid = workspace AND q.friendly_name = friendly_name) THEN
         PERFORM kin_tr._refuse_taken('task queue', friendly_name);
     END IF;
+    PERFORM kin_tr._hold_workspace(workspace);
     INSERT INTO kin_tr.task_queues (sid, workspace_sid, friendly_name, target_workers, max_reserved_workers,
                                     task_order, reservation_activity_sid, assignment_activity_sid,
                                     date_created, date_updated)
     VALUES (kin_tr._new_sid('WQ'), workspace, friendly_name, target_workers,
             coalesce(max_reserved_workers, 1), coalesce(task_order, 'FIFO'),
-            kin_tr._resolve_if('WA', reservation_activity, workspace),
-            kin_tr._resolve_if('WA', assignment_activity, workspace), kin_tr.now(), kin_tr.now())
+            kin_tr._hold_activity(reservation_activity, workspace),
+            kin_tr._hold_activity(assignment_activity, workspace), kin_tr.now(), kin_tr.now())
     RETURNING * INTO new;
     PERFORM kin_tr._task_queue_event('task-queue.created', new);
     RETURN new.sid;
@@ -90,8 +91,8 @@ BEGIN
     this.target_workers := coalesce(target_workers, old.target_workers);
     this.max_reserved_workers := coalesce(max_reserved_workers, old.max_reserved_workers);
     this.task_order := coalesce(task_order, old.task_order);
-    this.reservation_activity_sid := coalesce(kin_tr._resolve_if('WA', reservation_activity, workspace), old.reservation_activity_sid);
-    this.assignment_activity_sid := coalesce(kin_tr._resolve_if('WA', assignment_activity, workspace), old.assignment_activity_sid);
+    this.reservation_activity_sid := coalesce(kin_tr._hold_activity(reservation_activity, workspace), old.reservation_activity_sid);
+    this.assignment_activity_sid := coalesce(kin_tr._hold_activity(assignment_activity, workspace), old.assignment_activity_sid);
     IF this IS NOT DISTINCT FROM old THEN
         RETURN old.version;
     END IF;

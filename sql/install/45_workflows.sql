@@ -23,6 +23,7 @@ BEGIN
     ELSIF EXISTS (SELECT FROM kin_tr.workflows w WHERE w.workspace_sid = workspace AND w.friendly_name = friendly_name) THEN
         PERFORM kin_tr._refuse_taken('workflow', friendly_name);
     END IF;
+    PERFORM kin_tr._hold_workspace(workspace);
     INSERT INTO kin_tr.workflows (sid, workspace_sid, friendly_name, configuration, assignment_callback_url,
                                   fallback_assignment_callback_url, task_reservation_timeout,
                                   default_priority, date_created, date_updated)
@@ -127,6 +128,7 @@ BEGIN
                                       'Let its tasks end first, or cancel them.');
     END IF;
     PERFORM kin_tr._move_to_history(NULL, this.sid, NULL);
+    DELETE FROM kin_tr.workflow_versions v WHERE v.workflow_sid = this.sid;
     DELETE FROM kin_tr.workflows w WHERE w.sid = this.sid;
     PERFORM kin_tr._workflow_event('workflow.deleted', this);
 END $$;

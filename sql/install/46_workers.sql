@@ -19,12 +19,14 @@ BEGIN
     IF EXISTS (SELECT FROM kin_tr.workers w WHERE w.workspace_sid = workspace AND w.name_key = new.name_key) THEN
         PERFORM kin_tr._refuse_taken('worker', friendly_name);
     END IF;
+    PERFORM kin_tr._hold_workspace(workspace);
+    PERFORM kin_tr._lock_pairs(workspace, alone => false);
     new.sid := kin_tr._new_sid('WK');
     new.workspace_sid := workspace;
     new.friendly_name := friendly_name;
     new.attributes := coalesce(attributes, '{}');
-    new.activity_sid := coalesce(kin_tr._resolve_if('WA', activity, workspace),
-                                 (SELECT w.default_activity_sid FROM kin_tr.workspaces w WHERE w.sid = workspace));
+    new.activity_sid := kin_tr._hold_activity(
+        coalesce(activity, (SELECT w.default_activity_sid::text FROM kin_tr.workspaces w WHERE w.sid = workspace)), workspace);
     new.date_created := kin_tr.now();
     new.date_updated := new.date_created;
     new.date_status_changed := new.date_created;
@@ -32,8 +34,7 @@ BEGIN
     new.document := kin_tr._event('worker.created', workspace, new.sid,
         kin_tr._worker_data(new) || jsonb_build_object('worker_attributes', new.attributes), worker => new.sid);
     INSERT INTO kin_tr.workers SELECT new.*;
-    PERFORM kin_tr._insert_worker_channel(new.sid, c.sid, workspace)
-       FROM kin_tr.task_channels c WHERE c.workspace_sid = workspace;
+    PERFORM kin_tr._insert_worker_channels(ARRAY[new.sid], kin_tr._all_of('TC', workspace), workspace);
     RETURN new.sid;
 END $$;
 
@@ -95,6 +96,8 @@ BEGIN
         PERFORM kin_tr._refuse_in_use('worker', this.friendly_name, 'an open reservation',
                                       'Let its reservations end first; in an unavailable activity it gets no more.');
     END IF;
+    PERFORM kin_tr._lock_pairs(workspace, alone => false);
+    DELETE FROM kin_tr.worker_channels c WHERE c.worker_sid = this.sid;
     DELETE FROM kin_tr.workers w WHERE w.sid = this.sid;
     PERFORM kin_tr._event('worker.deleted', workspace, this.sid, kin_tr._worker_data(this),
                           worker => this.sid, worker_document => this.document);

@@ -13,6 +13,26 @@ BEGIN
     RETURN QUERY SELECT 'a workspace''s activities are its own', w.sid, format('activity %s', a.sid)
       FROM kin_tr.workspaces w, unnest(ARRAY[w.default_activity_sid, w.timeout_activity_sid]) a(sid)
      WHERE NOT EXISTS (SELECT FROM kin_tr.activities x WHERE x.sid = a.sid AND x.workspace_sid = w.sid);
+    RETURN QUERY SELECT 'what belongs to a workspace belongs to one that exists', x.sid, x.workspace_sid::text
+      FROM (SELECT a.sid, a.workspace_sid FROM kin_tr.activities a
+            UNION ALL SELECT c.sid, c.workspace_sid FROM kin_tr.task_channels c
+            UNION ALL SELECT q.sid, q.workspace_sid FROM kin_tr.task_queues q
+            UNION ALL SELECT f.sid, f.workspace_sid FROM kin_tr.workflows f
+            UNION ALL SELECT w.sid, w.workspace_sid FROM kin_tr.workers w
+            UNION ALL SELECT t.sid, t.workspace_sid FROM kin_tr.tasks t) x
+     WHERE NOT EXISTS (SELECT FROM kin_tr.workspaces w WHERE w.sid = x.workspace_sid);
+    RETURN QUERY SELECT 'a queue''s activities exist', q.sid, format('activity %s', a.sid)
+      FROM kin_tr.task_queues q, unnest(ARRAY[q.reservation_activity_sid, q.assignment_activity_sid]) a(sid)
+     WHERE a.sid IS NOT NULL
+       AND NOT EXISTS (SELECT FROM kin_tr.activities x WHERE x.sid = a.sid AND x.workspace_sid = q.workspace_sid);
+    RETURN QUERY SELECT 'a worker''s activity exists', w.sid, format('activity %s', w.activity_sid) FROM kin_tr.workers w
+     WHERE NOT EXISTS (SELECT FROM kin_tr.activities x WHERE x.sid = w.activity_sid AND x.workspace_sid = w.workspace_sid);
+    RETURN QUERY SELECT 'a worker channel''s worker and task channel exist', c.sid, format('%s, %s', c.worker_sid, c.task_channel_sid)
+      FROM kin_tr.worker_channels c
+     WHERE NOT EXISTS (SELECT FROM kin_tr.workers w JOIN kin_tr.task_channels t ON t.workspace_sid = w.workspace_sid
+                        WHERE w.sid = c.worker_sid AND t.sid = c.task_channel_sid AND w.workspace_sid = c.workspace_sid);
+    RETURN QUERY SELECT 'a version''s workflow exists', v.workflow_sid, format('version %s', v.number) FROM kin_tr.workflow_versions v
+     WHERE NOT EXISTS (SELECT FROM kin_tr.workflows f WHERE f.sid = v.workflow_sid AND f.workspace_sid = v.workspace_sid);
     RETURN QUERY SELECT 'a worker has one channel for each task channel', w.sid, format('%s of %s', c.n, t.n)
       FROM kin_tr.workers w,
            LATERAL (SELECT count(*) AS n FROM kin_tr.worker_channels c WHERE c.worker_sid = w.sid) c,
@@ -31,8 +51,6 @@ BEGIN
     RETURN QUERY SELECT 'a reservation''s status is one of eight', r.sid, r.reservation_status FROM kin_tr.reservations r
      WHERE r.reservation_status NOT IN ('pending', 'accepted', 'wrapping', 'completed', 'rejected', 'timeout',
                                         'canceled', 'rescinded');
-    RETURN QUERY SELECT 'a task''s workspace exists', t.sid, t.workspace_sid::text FROM kin_tr.tasks t
-     WHERE NOT EXISTS (SELECT FROM kin_tr.workspaces x WHERE x.sid = t.workspace_sid);
     RETURN QUERY SELECT 'a task''s channel exists', t.sid, t.task_channel_sid::text FROM kin_tr.tasks t
      WHERE NOT EXISTS (SELECT FROM kin_tr.task_channels x WHERE x.sid = t.task_channel_sid AND x.workspace_sid = t.workspace_sid);
     RETURN QUERY SELECT 'a task''s queue exists', t.sid, t.task_queue_sid::text FROM kin_tr.tasks t
@@ -80,7 +98,6 @@ BEGIN
       FROM kin_tr.reservations r WHERE r.is_open GROUP BY r.worker_sid, r.task_sid HAVING count(*) > 1;
     RETURN QUERY SELECT 'no task is both live and in history', t.sid, t.assignment_status FROM kin_tr.tasks t
      WHERE EXISTS (SELECT FROM kin_tr.task_history h WHERE h.sid = t.sid);
-    RETURN QUERY SELECT 'a role with access exists', a.workspace_sid, a.role::text FROM kin_tr.access a
-     WHERE NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = a.role);
-    RETURN QUERY SELECT 'at most one row is home', NULL::kin_tr.sid, format('%s rows', count(*)) FROM kin_tr.home HAVING count(*) > 1;
+    RETURN QUERY SELECT 'a role with access is there, under its name', a.workspace_sid, a.role::text FROM kin_tr.access a
+     WHERE NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = a.role_oid AND r.rolname = a.role);
 END $$;

@@ -15,6 +15,7 @@
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -32,6 +33,8 @@ PG_FUNCTION_INFO_V1(kin_tr_lock_for_delete);
 PG_FUNCTION_INFO_V1(kin_tr_try_lock_for_delete);
 PG_FUNCTION_INFO_V1(kin_tr_resolve);
 PG_FUNCTION_INFO_V1(kin_tr_check_sid);
+PG_FUNCTION_INFO_V1(kin_tr_all_of);
+PG_FUNCTION_INFO_V1(kin_tr_lock_pairs);
 
 /* Names are at most 64 characters; a longer one exists nowhere. */
 #define NAME_KEY_SIZE 320
@@ -701,4 +704,38 @@ kin_tr_resolve(PG_FUNCTION_ARGS)
 	*result = kt_config_resolve(kt_config(), kind, name, PG_GETARG_SID_P(2));
 	kt_spi_end(&spi);
 	PG_RETURN_SID_P(result);
+}
+
+/*
+ * _all_of(kind text, workspace sid) -> sid[]: workers or task channels.  Under an
+ * old snapshot one that has been made since would be passed over.
+ */
+Datum
+kin_tr_all_of(PG_FUNCTION_ARGS)
+{
+	static KtPlan workers = {
+		"SELECT coalesce(array_agg(sid), '{}') FROM kin_tr.workers WHERE workspace_sid = $1", "s"
+	};
+	static KtPlan task_channels = {
+		"SELECT coalesce(array_agg(sid), '{}') FROM kin_tr.task_channels WHERE workspace_sid = $1", "s"
+	};
+	char	   *kind = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	Datum		values[] = {PG_GETARG_DATUM(1)};
+	Datum		result;
+	bool		isnull;
+	KtSpi		spi;
+
+	kt_spi_begin(&spi);
+	kt_spi_latest(strcmp(kind, KT_WORKER) == 0 ? &workers : &task_channels, values, NULL);
+	result = SPI_datumTransfer(kt_column(0, 1, &isnull), false, -1);
+	kt_spi_end(&spi);
+	PG_RETURN_DATUM(result);
+}
+
+/* _lock_pairs(workspace sid, alone boolean): of workers and task channels. */
+Datum
+kin_tr_lock_pairs(PG_FUNCTION_ARGS)
+{
+	(void) kt_lock_object(PG_GETARG_SID_P(0), PG_GETARG_BOOL(1) ? ExclusiveLock : ShareLock, false);
+	PG_RETURN_VOID();
 }

@@ -600,9 +600,9 @@ kin_tr_reject_reservation(PG_FUNCTION_ARGS)
 			  PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1)), call.now);
 	if (!PG_ARGISNULL(2))
 	{
-		KtSid		activity = kt_config_resolve(call.config, KT_ACTIVITY,
-												 text_to_cstring(PG_GETARG_TEXT_PP(2)),
-												 &call.reservation->workspace);
+		KtSid		activity = kt_worker_resolve_activity(call.config,
+														  text_to_cstring(PG_GETARG_TEXT_PP(2)),
+														  &call.reservation->workspace);
 
 		if (kt_worker_read(&call.reservation->worker, true, &worker))
 			kt_worker_set_activity(call.config, &worker, &activity, call.now);

@@ -108,6 +108,21 @@ kt_worker_data(KtConfig *config, const KtWorkerCard *card, KtData *data)
 	kt_data_integer(data, "worker_version", card->version);
 }
 
+KtSid
+kt_worker_resolve_activity(KtConfig *config, const char *called, const KtSid *workspace)
+{
+	static KtPlan keep = {"SELECT FROM kin_tr.activities WHERE sid = $1 FOR KEY SHARE", "s"};
+	KtSid		activity = kt_config_resolve(config, KT_ACTIVITY, called, workspace);
+	Datum		values[] = {SidPGetDatum(&activity)};
+
+	if (kt_spi(&keep, values, NULL) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("activity \"%s\" does not exist", called),
+				 errdetail("Another transaction has deleted it meanwhile.")));
+	return activity;
+}
+
 void
 kt_worker_set_activity(KtConfig *config, KtWorkerCard *card, const KtSid *activity, TimestampTz now)
 {
@@ -159,20 +174,6 @@ check_version(const KtWorkerCard *card, int64 if_version)
 				 errmsg("worker %s is at version " INT64_FORMAT ", not " INT64_FORMAT,
 						kt_sid_cstring(&card->sid), card->version, if_version),
 				 errhint("Read it again, and decide anew.")));
-}
-
-/* The activity stays until the end of the transaction; the foreign key would wait for it in its own words. */
-static void
-keep_activity(const KtSid *activity, const char *called)
-{
-	static KtPlan keep = {"SELECT FROM kin_tr.activities WHERE sid = $1 FOR KEY SHARE", "s"};
-	Datum		values[] = {SidPGetDatum(activity)};
-
-	if (kt_spi(&keep, values, NULL) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("activity \"%s\" does not exist", kt_text_excerpt(called)),
-				 errdetail("Another transaction has deleted it meanwhile.")));
 }
 
 /*
@@ -234,8 +235,7 @@ kin_tr_update_worker_activity(PG_FUNCTION_ARGS)
 				 errhint("Give the SID or the name of each.")));
 	kt_spi_begin(&spi);
 	worker = kt_config_resolve(config, KT_WORKER, text_to_cstring(PG_GETARG_TEXT_PP(0)), &workspace);
-	activity = kt_config_resolve(config, KT_ACTIVITY, text_to_cstring(PG_GETARG_TEXT_PP(1)),
-								 &workspace);
+	activity = kt_worker_resolve_activity(config, text_to_cstring(PG_GETARG_TEXT_PP(1)), &workspace);
 	if (reject && kt_config_activity(config, &activity)->available)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -249,7 +249,6 @@ kin_tr_update_worker_activity(PG_FUNCTION_ARGS)
 				 errmsg("worker %s does not exist", kt_sid_cstring(&worker))));
 	if (!PG_ARGISNULL(4))
 		check_version(&card, PG_GETARG_INT64(4));
-	keep_activity(&activity, text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	kt_worker_set_activity(config, &card, &activity, now);
 	kt_events_flush();
 	kt_spi_end(&spi);

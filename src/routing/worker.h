@@ -42,8 +42,14 @@ extern KtRowResult kt_worker_try_lock(const KtSid *sid, const KtSid *activity, K
 extern void kt_worker_data(KtConfig *config, const KtWorkerCard *card, KtData *data);
 
 /*
- * Moves a locked worker to an activity and adds the event; nothing where it is
- * there already.  Its pending reservations stay.
+ * An activity that a worker is to move to, by its name or SID; it stays until the
+ * end of the transaction.  An error where it is not there.
+ */
+extern KtSid kt_worker_resolve_activity(KtConfig *config, const char *called, const KtSid *workspace);
+
+/*
+ * Moves a locked worker to an activity that is kept, and adds the event; nothing
+ * where it is there already.  Its pending reservations stay.
  */
 extern void kt_worker_set_activity(KtConfig *config, KtWorkerCard *card, const KtSid *activity,
 								   TimestampTz now);

@@ -107,6 +107,7 @@ my $dump = PostgreSQL::Test::Utils::tempdir();
 
 $original->command_ok([ 'pg_dump', '-d', 'postgres', '-f', "$dump/plain.sql" ], 'pg_dump, plain');
 $original->command_ok([ 'pg_dump', '-d', 'postgres', '-Fc', '-f', "$dump/custom" ], 'pg_dump, custom');
+$original->command_ok([ 'pg_dump', '-d', 'postgres', '-Fd', '-j', 4, '-f', "$dump/directory" ], 'pg_dump, directory');
 $original->command_ok([ 'pg_dumpall', '--roles-only', '--no-role-passwords', '-f', "$dump/roles.sql" ], 'pg_dumpall, roles');
 
 my $known = events($dbh);
@@ -258,6 +259,22 @@ $node->command_ok([ 'pg_restore', '-e', '-d', 'custom', "$dump/custom" ], 'pg_re
 	is(value($db, q{SELECT count(*) FROM kin_tr.workers w JOIN kin_tr.activities a ON a.sid = w.activity_sid WHERE a.friendly_name = 'Offline'}), 1,
 		'custom: and its worker is Offline');
 	expect_life($db, 'custom', $cursor);
+}
+
+# In parallel the tables are filled in any order, and what comes out is the same.
+for my $round (1 .. 3)
+{
+	for my $format (qw(custom directory))
+	{
+		$node->safe_psql('postgres', 'CREATE DATABASE parallel');
+		$node->command_ok([ 'pg_restore', '-e', '-j', 4, '-d', 'parallel', "$dump/$format" ], "pg_restore -j 4 restores the $format dump, round $round");
+		my $db = connect_to($node, 'parallel');
+
+		is_deeply(contents($db), $contents, 'the copy is what the original was');
+		is(value($db, 'SELECT count(*) FROM kin_tr.check()'), 0, 'check() finds nothing');
+		$db->disconnect;
+		$node->safe_psql('postgres', 'DROP DATABASE parallel');
+	}
 }
 
 $node->stop;

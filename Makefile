@@ -3,6 +3,9 @@
 #	make demo		a month of a bank's calls, routed (DAYS=1: a short run)
 #	make demo-stop	removes the demo's cluster
 #	make test		every test
+#	make test-storm		a long storm of faults (FAULTS=300 SEED=1)
+#	make test-valgrind	the regression and isolation tests under valgrind
+#	make test-versions	every test on PostgreSQL 17 and 18 (VERSIONS="17 /path/to/pg_config")
 #	make bench		every figure of docs/benchmarks.md
 #	make setup		installs what these need; they call it themselves
 #
@@ -50,7 +53,7 @@ endif
 $(INSTALL_SQL): $(sort $(wildcard sql/install/*.sql))
 	cat $^ >$@
 
-.PHONY: setup demo demo-stop test bench
+.PHONY: setup demo demo-stop test test-storm test-valgrind test-versions bench
 
 setup:
 	test/setup.sh
@@ -64,6 +67,15 @@ demo-stop:
 
 test: setup
 	test/run.sh
+
+test-storm: setup
+	FAULTS=$(or $(FAULTS),300) SEED=$(or $(SEED),1) TAP_FILES=test/t/055_storm.pl test/run.sh tap
+
+test-valgrind: setup
+	test/valgrind.sh
+
+test-versions:
+	test/versions.sh $(VERSIONS)
 
 bench: setup
 	test/bench/run.sh

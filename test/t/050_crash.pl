@@ -14,13 +14,13 @@ use strict;
 use warnings FATAL => 'all';
 
 use IO::Handle;
-use IO::Select;
 use List::Util qw(max shuffle);
-use POSIX ();
 use Test::More;
 use Time::HiRes qw(time);
 
 use KinTr::Cluster;
+use KinTr::Crowd;
+use KinTr::Faults;
 
 my $rounds = $ENV{CRASH_ROUNDS} // 20;
 my $seed = $ENV{SEED} // 1;
@@ -162,141 +162,57 @@ sub work
 	return 1;
 }
 
-# A client: works while it may, and says so with a dot for each transaction that
-# it committed, with R when it pauses, and with what surprised it.
-sub client
+# A client: does what counts when a transaction has been committed, and is
+# surprised by all but that somebody else was first.
+sub make_client
 {
-	my ($number, $orders, $report) = @_;
+	my ($number) = @_;
 	my @mine = @workers[ map { $_ * 3 + $number } 0 .. 3 ];
 	my @unsettled;
 	my $dbh;
-	my $may_work = 0;
 
 	srand($seed * 100 + $number);
 	open my $kept, '>', "$PostgreSQL::Test::Utils::tmp_check/crash_client_$number" or die;
 	$kept->autoflush(1);
-	for (;;)
-	{
-		if (!$may_work || IO::Select->new($orders)->can_read(0))
-		{
-			my $order = readline($orders) // "end\n";
-
-			last if $order eq "end\n";
-			$may_work = $order eq "work\n";
-			syswrite $report, "R\n" if !$may_work;
-			next;
-		}
+	return { step => sub {
 		$dbh //= eval { connect_to($node, 'postgres', user => 'clerk') };
 		if (!$dbh)
 		{
 			# The server is down: try again in a moment.
-			IO::Select->new($orders)->can_read(0.02);
-			next;
+			select undef, undef, undef, 0.02;
+			return 0;
 		}
 		my $committed = eval { work($dbh, \@mine, \@unsettled) };
 
 		if ($committed)
 		{
 			print $kept "$_\n" for @noted;
-			syswrite $report, ".\n";
 		}
 		elsif (!defined $committed)
 		{
 			my ($state, $error) = ($dbh->state, $@);
 
-			if ($dbh->ping)
-			{
-				# An offer may end, and a task may go, while one looks.
-				syswrite $report, "client $number: $state $error\n" if $state !~ /^(?:KT001|KT007|42704)$/;
-				eval { $dbh->rollback };
-			}
-			else
+			if (!$dbh->ping)
 			{
 				$dbh = undef;
+				return 0;
 			}
+			eval { $dbh->rollback };
+
+			# An offer may end, and a task may go, while one looks.
+			die "client $number: $state $error\n" if $state !~ /^(?:KT001|KT007|42704)$/;
 		}
-	}
-	close $kept;
-	return;
+		return $committed;
+	} };
 }
 
-my (@clients, @surprises);
-
-for my $number (0 .. 2)
-{
-	pipe my $orders_out, my $orders_in or die;
-	pipe my $report_out, my $report_in or die;
-	my $pid = fork // die;
-
-	if (!$pid)
-	{
-		close $_ for $orders_in, $report_out, map { $_->{orders}, $_->{report} } @clients;
-		eval { client($number, $orders_out, $report_in); 1 } or syswrite $report_in, "client $number: $@\n";
-		POSIX::_exit(0);
-	}
-	close $_ for $orders_out, $report_in;
-	$orders_in->autoflush(1);
-	push @clients, { pid => $pid, orders => $orders_in, report => $report_out, unread => '' };
-}
-
-# Reads what the clients report, waiting for the first of it at most so long; how many commits, how many paused.
-sub hear_clients
-{
-	my ($wait) = @_;
-	my %ready = map { $_ => 1 } IO::Select->new(map { $_->{report} } @clients)->can_read($wait);
-	my ($commits, $paused) = (0, 0);
-
-	die "the clients are stuck\n" if $wait && !%ready;
-	for my $client (grep { $ready{ $_->{report} } } @clients)
-	{
-		sysread $client->{report}, $client->{unread}, 65536, length $client->{unread}
-			or die "a client has ended: @surprises\n";
-		while ($client->{unread} =~ s/^(.*)\n//)
-		{
-			$1 eq '.' ? $commits++ : $1 eq 'R' ? $paused++ : push @surprises, $1;
-		}
-	}
-	return ($commits, $paused);
-}
-
-sub order_all { my ($order) = @_; $_->{orders}->print("$order\n") for @clients; return; }
-
-# Commits from now on.
-sub wait_for_commits
-{
-	my ($number) = @_;
-
-	hear_clients(0);
-	for (my $commits = 0; $commits < $number;) { $commits += (hear_clients($patience))[0]; }
-	return;
-}
-
-sub pause_clients
-{
-	order_all('pause');
-	for (my $paused = 0; $paused < @clients;) { $paused += (hear_clients($patience))[1]; }
-	return;
-}
+my $clients = KinTr::Crowd->new(3, \&make_client, $patience);
 
 # ------------------------------------------------------------------- the blows
 
 my ($dbh, $longest) = (undef, 0);
 
-# Waits until a query gives true; the time that it took.
-sub soon
-{
-	my ($query, $what) = @_;
-	my $began = time;
-
-	while (time < $began + $patience)
-	{
-		$dbh //= eval { connect_to($node, 'postgres') };
-		return time - $began if $dbh && eval { ($dbh->selectrow_array($query))[0] };
-		$dbh = undef if $dbh && !$dbh->ping;
-		select undef, undef, undef, 0.01;
-	}
-	die "$what: not within $patience s\n";
-}
+sub soon { return wait_for_query($node, \$dbh, @_); }
 
 sub pid_of
 {
@@ -310,24 +226,6 @@ sub some_backend
 	return ($dbh->selectrow_array("SELECT pid FROM pg_stat_activity WHERE usename = 'clerk' ORDER BY random() LIMIT 1"))[0];
 }
 
-# Children notice the end of their postmaster by themselves; until the last has
-# gone, its shared memory is in use.
-sub kill_postmaster
-{
-	my @children = @{ $dbh->selectcol_arrayref('SELECT pid FROM pg_stat_activity') };
-	my $until = time + $patience;
-
-	$node->kill9;
-	$dbh = undef;
-	while (grep { kill 0, $_ } @children)
-	{
-		die "processes outlive the postmaster\n" if time > $until;
-		select undef, undef, undef, 0.01;
-	}
-	select undef, undef, undef, 0.01 while !$node->start(fail_ok => 1) && time < $until;
-	return;
-}
-
 my @killed = qw(router backend relay router backend postmaster launcher);
 my %blow = (
 	'SIGTERM of the router' => sub { kill 'TERM', pid_of('router'); },
@@ -335,28 +233,17 @@ my %blow = (
 		my ($round) = @_;
 		my $whom = $killed[ $round % @killed ];
 
-		return kill_postmaster() if $whom eq 'postmaster';
+		if ($whom eq 'postmaster')
+		{
+			$dbh = undef;
+			return kill_postmaster($node);
+		}
 		kill 'KILL', $whom eq 'backend' ? some_backend() // pid_of('router') : pid_of($whom);
 	},
-	'immediate stop' => sub { $node->stop('immediate'); $dbh = undef; $node->start; },
+	'immediate stop' => sub { $dbh = undef; restart_at_once($node); },
 );
 
 # ---------------------------------------------------------------- the accounts
-
-# A task that a free worker could have, or a timer that should have fired.
-my $settled = <<'SQL';
-SELECT NOT EXISTS (
-	SELECT FROM kin_tr.tasks t JOIN kin_tr.task_queues q ON q.sid = t.task_queue_sid
-	 WHERE t.assignment_status = 'pending' AND EXISTS (
-		SELECT FROM kin_tr.workers w
-		  JOIN kin_tr.activities a ON a.sid = w.activity_sid AND a.available
-		  JOIN kin_tr.worker_channels c ON c.worker_sid = w.sid AND c.task_channel_sid = t.task_channel_sid
-		 WHERE c.configured_capacity > (SELECT count(*) FROM kin_tr.reservations r
-										 WHERE r.worker_sid = w.sid AND r.task_channel_sid = c.task_channel_sid AND r.is_open)
-		   AND kin_tr.evaluate_expression(q.target_workers, worker => w.attributes)))
-   AND NOT EXISTS (SELECT FROM kin_tr.tasks t WHERE t.assignment_status = 'pending' AND t.step_deadline < now() - interval '1 s')
-   AND NOT EXISTS (SELECT FROM kin_tr.reservations r WHERE r.reservation_status = 'pending' AND r.times_out_at < now() - interval '1 s')
-SQL
 
 # Each gives what is wrong.
 my @accounts = (
@@ -424,14 +311,14 @@ for my $round (1 .. $rounds)
 	for my $what ('SIGTERM of the router', 'SIGKILL', 'immediate stop')
 	{
 		my $faults = eval {
-			order_all('work');
-			wait_for_commits(50 + rand 150);
+			$clients->work;
+			$clients->wait_for_steps(50 + rand 150);
 			my $router = pid_of('router');
 			$blow{$what}->($round);
 			soon(new_router($router), "no new router after $what");
-			wait_for_commits(100);
-			pause_clients();
-			my $took = soon($settled, "something is stuck after $what");
+			$clients->wait_for_steps(100);
+			$clients->pause;
+			my $took = soon($all_is_offered, "something is stuck after $what");
 			$longest = max($longest, $took);
 			faults();
 		} // $@;
@@ -439,13 +326,12 @@ for my $round (1 .. $rounds)
 		is($faults, '', "$what, round $round: nothing is lost, doubled or stuck") or last;
 	}
 }
-order_all('end');
-waitpid $_->{pid}, 0 for @clients;
-is(join("\n", @surprises), '', 'the clients met no error but that somebody else was first');
+$clients->end;
+is($clients->surprises, '', 'the clients met no error but that somebody else was first');
 
 # What a client was told is committed is there.
 my %ledger = map { $_->[0] => 1 } @{ $dbh->selectall_arrayref("SELECT deed || ' ' || task FROM ledger") };
-my @kept = map { split /\n/, PostgreSQL::Test::Utils::slurp_file("$PostgreSQL::Test::Utils::tmp_check/crash_client_$_") } 0 .. $#clients;
+my @kept = map { split /\n/, PostgreSQL::Test::Utils::slurp_file("$PostgreSQL::Test::Utils::tmp_check/crash_client_$_") } 0 .. 2;
 
 cmp_ok(scalar @kept, '>', 100 * $rounds, 'the clients did much');
 is(join(', ', grep { !$ledger{$_} } @kept), '', 'and all that they were told is committed');

@@ -1,0 +1,152 @@
+# Faults of a server: its processes are found in /proc, since the server may
+# answer nobody at that moment.
+
+package KinTr::Faults;
+
+use strict;
+use warnings FATAL => 'all';
+
+use Exporter qw(import);
+use Time::HiRes qw(time);
+
+use KinTr::Cluster;
+
+our @EXPORT = qw(wait_until wait_for_query $all_is_offered kill_postmaster restart_at_once fault_kinds);
+
+use constant PATIENCE => 60;
+
+# Waits until a condition holds, and returns what it gives.
+sub wait_until
+{
+	my ($condition, $what) = @_;
+	my $until = time + PATIENCE;
+
+	while (time < $until)
+	{
+		my $result = $condition->();
+
+		return $result if $result;
+		select undef, undef, undef, 0.01;
+	}
+	die "$what: not within @{[PATIENCE]} s\n";
+}
+
+# Waits until a query gives true in a connection, which is made anew where it is
+# lost; the seconds that it took.
+sub wait_for_query
+{
+	my ($node, $dbh, $query, $what) = @_;
+	my $began = time;
+
+	wait_until(sub {
+		$$dbh //= eval { connect_to($node, 'postgres') };
+		my $result = $$dbh && eval { ($$dbh->selectrow_array($query))[0] };
+		$$dbh = undef if $$dbh && !$$dbh->ping;
+		return $result;
+	}, $what);
+	return time - $began;
+}
+
+# No task waits that a free worker could have, and no timer is late.
+our $all_is_offered = <<'SQL';
+SELECT NOT EXISTS (
+	SELECT FROM kin_tr.tasks t JOIN kin_tr.task_queues q ON q.sid = t.task_queue_sid
+	 WHERE t.assignment_status = 'pending' AND EXISTS (
+		SELECT FROM kin_tr.workers w
+		  JOIN kin_tr.activities a ON a.sid = w.activity_sid AND a.available
+		  JOIN kin_tr.worker_channels c ON c.worker_sid = w.sid AND c.task_channel_sid = t.task_channel_sid
+		 WHERE c.configured_capacity > (SELECT count(*) FROM kin_tr.reservations r
+										 WHERE r.worker_sid = w.sid AND r.task_channel_sid = c.task_channel_sid AND r.is_open)
+		   AND kin_tr.evaluate_expression(q.target_workers, worker => w.attributes)))
+   AND NOT EXISTS (SELECT FROM kin_tr.tasks t WHERE t.assignment_status = 'pending' AND t.step_deadline < now() - interval '1 s')
+   AND NOT EXISTS (SELECT FROM kin_tr.reservations r WHERE r.reservation_status = 'pending' AND r.times_out_at < now() - interval '1 s')
+SQL
+
+sub postmaster_of
+{
+	my ($node) = @_;
+
+	return (split /\n/, PostgreSQL::Test::Utils::slurp_file($node->data_dir . '/postmaster.pid'))[0];
+}
+
+# Of a file that may be gone at any moment.
+sub contents
+{
+	my ($path) = @_;
+	local $/;
+
+	open my $file, '<', $path or return '';
+	return readline($file) // '';
+}
+
+# The postmaster's processes: title by pid.
+sub children_of
+{
+	my ($postmaster) = @_;
+	my %children;
+
+	for my $dir (glob '/proc/[0-9]*')
+	{
+		my ($stat, $title) = map { contents("$dir/$_") } qw(stat cmdline);
+
+		my ($pid, $parent) = $stat =~ /^(\d+) \(.*\) \S (\d+) /s;
+
+		$children{$pid} = $title =~ s/\0+/ /gr if defined $parent && $parent == $postmaster;
+	}
+	return \%children;
+}
+
+# Sends a signal to one of those whose title is so, waiting until there is one.
+sub kill_child
+{
+	my ($node, $signal, $title) = @_;
+
+	return wait_until(sub {
+		my $children = eval { children_of(postmaster_of($node)) } // {};
+		my @pids = sort { $a <=> $b } grep { $children->{$_} =~ $title } keys %$children;
+
+		return @pids && kill $signal, $pids[ rand @pids ];
+	}, "a process like $title");
+}
+
+# Children notice the end of their postmaster by themselves; until the last has
+# gone, its shared memory is in use.
+sub kill_postmaster
+{
+	my ($node) = @_;
+	my $children = children_of(postmaster_of($node));
+
+	$node->kill9;
+	wait_until(sub { !grep { kill 0, $_ } keys %$children }, 'the end of all processes after their postmaster');
+	wait_until(sub { $node->start(fail_ok => 1) }, 'a start after the kill of the postmaster');
+	return;
+}
+
+sub restart_at_once
+{
+	my ($node) = @_;
+
+	$node->stop('immediate');
+	$node->start;
+	return;
+}
+
+# Every kind of fault, for a database's processes and the sessions of a role.
+sub fault_kinds
+{
+	my ($role) = @_;
+	my %titles = (backend => qr/^postgres: .*\b$role\b/, map { $_ => qr/kin_tr $_/ } qw(router relay launcher));
+	my %kinds = ('SIGKILL of the postmaster' => \&kill_postmaster, 'immediate stop' => \&restart_at_once);
+
+	for my $who (keys %titles)
+	{
+		my $title = $titles{$who};
+
+		$kinds{"SIGKILL of a $who"} = sub { kill_child($_[0], 'KILL', $title); };
+		# What pg_terminate_backend() sends.
+		$kinds{"termination of a $who"} = sub { kill_child($_[0], 'TERM', $title); };
+	}
+	return %kinds;
+}
+
+1;

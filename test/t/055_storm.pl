@@ -76,6 +76,9 @@ my ($first_cursor, $first_event) = split /\|/, $node->safe_psql('postgres', 'SEL
 # That somebody else was first, or is there now: what a client expects of others.
 my %expected = map { $_ => 1 } qw(KT001 KT007 42704 55P03 40P01);
 
+# What tells a session from all others: a process id alone comes back.
+my $session = q{concat(pid, ' ', backend_start)};
+
 # A member's connection; where the server is down, it waits a moment.
 sub connection
 {
@@ -87,7 +90,7 @@ sub connection
 
 		# What a client waits for may be what it has itself prepared.
 		$dbh->do(q{SET lock_timeout = '500ms'}) if $self->{ledger};
-		($self->{pid}) = $dbh->selectrow_array('SELECT pg_backend_pid()');
+		($self->{session}) = $dbh->selectrow_array("SELECT $session FROM pg_stat_activity WHERE pid = pg_backend_pid()");
 		$dbh;
 	};
 	select undef, undef, undef, 0.02 if !$self->{dbh};
@@ -141,10 +144,8 @@ sub settle
 	my $doubt = $self->{doubt};
 	my $deal = $doubt->{deal};
 
-	if ($self->{dbh}->selectrow_array('SELECT count(*) FROM pg_stat_activity WHERE pid = ? AND pid <> pg_backend_pid()', undef, $doubt->{pid}))
-	{
-		return 0;
-	}
+	return 0 if $self->{session} ne $doubt->{session}
+		&& $self->{dbh}->selectrow_array("SELECT count(*) FROM pg_stat_activity WHERE $session = ?", undef, $doubt->{session});
 	if ($doubt->{asked} ne 'COMMIT' && prepared_is_there($self, $deal))
 	{
 		$self->{prepared} = $doubt;
@@ -200,7 +201,7 @@ sub finish
 {
 	my ($self, $ask, $transaction, $end, $known) = @_;
 
-	$self->{doubt} = { %$transaction, asked => $ask, pid => $self->{pid} };
+	$self->{doubt} = { %$transaction, asked => $ask, session => $self->{session} };
 	$self->{dbh}->do($ask eq 'COMMIT' ? $ask : "$ask '$transaction->{deal}'");
 	$self->{doubt} = undef;
 	close_deal($self, $end, $known // 'told', $transaction) if $end;
@@ -419,10 +420,6 @@ sub client_step
 
 	# It is alive, so what it was asked for was refused.
 	eval { $self->{dbh}->do('ROLLBACK') };
-	if (my $doubt = $self->{doubt})
-	{
-		$self->{doubt} = { %$doubt, pid => 0 };
-	}
 	die "client $self->{client}: $state $error\n" if !$expected{$state};
 	return 0;
 }
@@ -554,42 +551,55 @@ sub calm
 
 my %kinds = fault_kinds('clerk');
 my (@kinds, %struck);
+
+# Mostly under load, now and then while the last fault is still being mended.
+sub strike
+{
+	my ($number) = @_;
+	my ($load, $pause) = (rand, rand 0.3);
+	my $began = time;
+
+	# All kinds, then all again, in random orders.
+	@kinds = shuffle sort keys %kinds if !@kinds;
+	my $kind = shift @kinds;
+
+	return eval {
+		$clients->wait_for_steps(20 + $load * 60) if $load > 0.2;
+		my $worked = time - $began;
+
+		select undef, undef, undef, $pause;
+		$dbh = undef;
+		$kinds{$kind}->($node);
+		$struck{$kind}++;
+		note sprintf 'fault %d, %s: after %.2f s of work, in %.2f s', $number, $kind, $worked, time - $began - $worked - $pause;
+		1;
+	} // fail("fault $number, $kind: $@");
+}
+
+# False where it ended early, for something is wrong.
+sub storm
+{
+	for my $number (1 .. $faults)
+	{
+		strike($number) or return 0;
+		next if $number % $calm_after != 0 && $number != $faults;
+		ok(eval { $clients->wait_for_steps(50); 1 }, "$number faults: the clients go on") or return 0;
+		calm("$number faults") or return 0;
+		next if $number == $faults;
+		$clients->work;
+		$readers->work;
+	}
+	return 1;
+}
+
 my $began = time;
 
 srand $seed;
 $clients->work;
 $readers->work;
 $clients->wait_for_steps(100);
-for my $number (1 .. $faults)
-{
-	# All kinds, then all again, in random orders.
-	@kinds = shuffle sort keys %kinds if !@kinds;
-	my $kind = shift @kinds;
-	my $is_quiet = $number % $calm_after == 0 || $number == $faults;
+my $is_well = storm();
 
-	# Mostly under load, now and then while the last one is still being mended.
-	my $wait = rand;
-	my $pause = rand 0.3;
-
-	eval {
-		my $start = time;
-		$clients->wait_for_steps(20 + $wait * 60) if $wait > 0.2;
-		my $worked = time;
-		select undef, undef, undef, $pause;
-		$dbh = undef;
-		$kinds{$kind}->($node);
-		$struck{$kind}++;
-		note sprintf 'fault %d, %s: clients worked %.2f s, then %.2f s', $number, $kind, $worked - $start, time - $worked - $pause;
-		1;
-	} or do { fail("fault $number, $kind: $@"); last; };
-	next if !$is_quiet;
-	my $went_well = eval { $clients->wait_for_steps(50); 1 };
-
-	ok($went_well, "$number faults: the clients go on") or last;
-	calm("$number faults") or last;
-	$clients->work if $number < $faults;
-	$readers->work;
-}
 note sprintf '%d faults in %.0f s: %s', sum(0, values %struck), time - $began, join ', ', map { "$struck{$_} $_" } sort keys %struck;
 
 # -------------------------------------------------------------------- the end
@@ -604,6 +614,13 @@ my $known = $books->{known};
 note join ', ', map { "$known->{$_} $_" } sort keys %$known;
 note join ', ', map { my $verb = $_; (grep { $_->[0] eq $verb } map { @$_ } values %{ $books->{deeds} }) . " $verb" }
 	qw(created changed accepted wrapped completed rejected canceled deleted);
+if (!$is_well)
+{
+	diag("SEED=$seed FAULTS=$faults");
+	$readers->end;
+	done_testing();
+	exit;
+}
 cmp_ok(scalar keys %{ $books->{committed} }, '>', 20 * $faults, 'the clients did much');
 
 # That the audit can fail: each of these is planted, found and rolled back.

@@ -79,21 +79,22 @@ sub contents
 	return readline($file) // '';
 }
 
-# The postmaster's processes: title by pid.
+# The title of a process, if it is the postmaster's.
+sub title_of
+{
+	my ($pid, $postmaster) = @_;
+	my ($parent) = contents("/proc/$pid/stat") =~ /^\d+ \(.*\) \S (\d+) /s;
+
+	return defined $parent && $parent == $postmaster ? contents("/proc/$pid/cmdline") =~ s/\0+/ /gr : undef;
+}
+
+# All of the postmaster's processes: title by pid.
 sub children_of
 {
 	my ($postmaster) = @_;
-	my %children;
+	my %children = map { $_ => title_of($_, $postmaster) } map { substr $_, 6 } glob '/proc/[0-9]*';
 
-	for my $dir (glob '/proc/[0-9]*')
-	{
-		my ($stat, $title) = map { contents("$dir/$_") } qw(stat cmdline);
-
-		my ($pid, $parent) = $stat =~ /^(\d+) \(.*\) \S (\d+) /s;
-
-		$children{$pid} = $title =~ s/\0+/ /gr if defined $parent && $parent == $postmaster;
-	}
-	return \%children;
+	return { map { $_ => $children{$_} } grep { defined $children{$_} } keys %children };
 }
 
 # Sends a signal to one of those whose title is so, waiting until there is one.
@@ -102,10 +103,13 @@ sub kill_child
 	my ($node, $signal, $title) = @_;
 
 	return wait_until(sub {
-		my $children = eval { children_of(postmaster_of($node)) } // {};
+		my $postmaster = eval { postmaster_of($node) } or return 0;
+		my $children = children_of($postmaster);
 		my @pids = sort { $a <=> $b } grep { $children->{$_} =~ $title } keys %$children;
+		my $pid = @pids && $pids[ rand @pids ];
 
-		return @pids && kill $signal, $pids[ rand @pids ];
+		# Process ids come back, and nobody else's process shall be hit.
+		return $pid && (title_of($pid, $postmaster) // '') =~ $title && kill $signal, $pid;
 	}, "a process like $title");
 }
 

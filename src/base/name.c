@@ -17,6 +17,7 @@
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
+#include "base/compat.h"
 #include "base/name.h"
 
 PG_FUNCTION_INFO_V1(kin_tr_name_key);

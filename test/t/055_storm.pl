@@ -646,6 +646,10 @@ SQL
 	[ 'a lost transaction', qr/a committed transaction is lost/, 'DELETE FROM deals WHERE name = (SELECT min(name) FROM deals)' ],
 	[ 'a transaction of nobody', qr/that nobody committed is there/, "INSERT INTO deals VALUES ('nobody')" ],
 	[ 'a missed edge', qr/edges were missed/, 'UPDATE kin_tr.router_state SET missed_edges = 1' ],
+	[ 'an object in quarantine', qr/in quarantine is: timer WT/, <<'SQL' ],
+INSERT INTO kin_tr.quarantine (object, step, sqlstate, message, since, last_tried, tries, next_try)
+SELECT sid, 'timer', 'XX000', 'planted', now(), now(), 1, now() FROM kin_tr.tasks LIMIT 1
+SQL
 	[ 'an open reservation of no worker', qr/check\(\) finds/, 'UPDATE kin_tr.tasks SET open_reservations = 7' ]);
 
 for (@plants)

@@ -111,6 +111,7 @@ sub stock
 		$stock{reservations} = $rows->('SELECT sid::text, task_sid::text, reservation_status FROM kin_tr.all_reservations');
 		$stock{events} = $rows->('SELECT id, event_type, task_sid::text, reservation_sid::text FROM kin_tr.events ORDER BY id');
 		$stock{broken} = $rows->('SELECT invariant, object, detail FROM kin_tr.check()');
+		$stock{quarantine} = $rows->('SELECT step, object, message FROM kin_tr.quarantine');
 		($stock{missed_edges}) = $dbh->selectrow_array('SELECT missed_edges FROM kin_tr.router_state');
 		1;
 	} or do { my $error = $@; $dbh->do('ROLLBACK'); die $error; };
@@ -127,6 +128,7 @@ sub audit
 	my $fault = sub { my ($what, @objects) = @_; push @{ $faults{$what} }, join ' ', map { $_ // '' } @objects; };
 
 	$fault->('check() finds', @$_) for @{ $stock->{broken} };
+	$fault->('in quarantine is', @$_) for @{ $stock->{quarantine} };
 	$fault->('edges were missed', $stock->{missed_edges}) if $stock->{missed_edges};
 	audit_deals($books, $stock, $fault);
 	audit_tasks($books, $stock, $fault);

@@ -5,6 +5,7 @@
 #	make test		every test
 #	make test-storm		a long storm of faults (FAULTS=300 SEED=1)
 #	make test-valgrind	the regression and isolation tests under valgrind
+#	make test-asan		these and the TAP tests under AddressSanitizer
 #	make test-versions	every test on PostgreSQL 17 and 18 (VERSIONS="17 /path/to/pg_config")
 #	make bench		every figure of docs/benchmarks.md
 #	make setup		installs what these need; they call it themselves
@@ -53,7 +54,7 @@ endif
 $(INSTALL_SQL): $(sort $(wildcard sql/install/*.sql))
 	cat $^ >$@
 
-.PHONY: setup demo demo-stop test test-storm test-valgrind test-versions bench
+.PHONY: setup demo demo-stop test test-storm test-valgrind test-asan test-versions bench
 
 setup:
 	test/setup.sh
@@ -73,6 +74,9 @@ test-storm: setup
 
 test-valgrind: setup
 	test/valgrind.sh
+
+test-asan: setup
+	test/asan.sh
 
 test-versions:
 	test/versions.sh $(VERSIONS)

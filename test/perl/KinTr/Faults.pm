@@ -114,15 +114,21 @@ sub kill_child
 }
 
 # Children notice the end of their postmaster by themselves; until the last has
-# gone, its shared memory is in use.
+# gone, its shared memory is in use.  It is stopped first, so that none is born
+# unseen.  Its lock file goes, or a process that got its id would hold up the
+# start.
 sub kill_postmaster
 {
 	my ($node) = @_;
-	my $children = children_of(postmaster_of($node));
+	my $postmaster = postmaster_of($node);
+
+	kill 'STOP', $postmaster;
+	my $children = children_of($postmaster);
 
 	$node->kill9;
-	wait_until(sub { !grep { kill 0, $_ } keys %$children }, 'the end of all processes after their postmaster');
-	wait_until(sub { $node->start(fail_ok => 1) }, 'a start after the kill of the postmaster');
+	wait_until(sub { !grep { kill 0, $_ } $postmaster, keys %$children }, 'the end of all processes after their postmaster');
+	unlink $node->data_dir . '/postmaster.pid';
+	$node->start;
 	return;
 }
 

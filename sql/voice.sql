@@ -46,7 +46,7 @@ SELECT count(*) FROM kin_tr.get_task_by_call_sid(NULL);
 SELECT kin_tr.create_task('{"call_sid": "CA3", "name": "later"}') AS later \gset
 SELECT sid = :'later' AS the_latest FROM kin_tr.get_task_by_call_sid('CA3');
 SET enable_seqscan = off;
-EXPLAIN (COSTS OFF) SELECT sid FROM kin_tr.tasks WHERE attributes ? 'call_sid' AND attributes ->> 'call_sid' = 'CA3';
+EXPLAIN (COSTS OFF) SELECT sid FROM kin_tr.tasks WHERE attributes ? 'call_sid' AND left(attributes ->> 'call_sid', 64) = 'CA3';
 RESET enable_seqscan;
 
 -- without a workflow there is nowhere to go

@@ -320,7 +320,7 @@ CREATE TABLE kin_tr.tasks (
 CREATE INDEX tasks_waiting ON kin_tr.tasks (group_key, order_key1, order_key2, sid)
     WHERE group_key IS NOT NULL;
 CREATE INDEX tasks_wake ON kin_tr.tasks (wake_at, sid) WHERE wake_at IS NOT NULL;
-CREATE INDEX tasks_finished ON kin_tr.tasks (finished_at) WHERE finished_at IS NOT NULL;
+CREATE INDEX tasks_finished ON kin_tr.tasks (finished_at, sid) WHERE finished_at IS NOT NULL;
 -- Of a call's sid so much as an index row has room for, whatever somebody calls a sid.
 CREATE INDEX tasks_call ON kin_tr.tasks (left(attributes ->> 'call_sid', 64)) WHERE attributes ? 'call_sid';
 COMMENT ON TABLE kin_tr.tasks IS 'Tasks that are alive, and those that finished within the last five minutes';

@@ -59,20 +59,42 @@ BEGIN
     RETURN n;
 END $$;
 
--- Finished tasks whose five minutes are over, a batch; how many were moved.
--- One that is locked is left for the next time.
+-- Of these tasks those that nobody holds, nor their workers' channels: it waits for
+-- nobody.  How many were moved; the others are left for the next time.
 -- Its plans are kept from when the tables may have been small, hence the settings.
+CREATE FUNCTION kin_tr._move_unlocked(tasks kin_tr.sid[]) RETURNS integer
+    LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp
+    SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
+#variable_conflict use_variable
+DECLARE
+    held kin_tr.sid[];
+BEGIN
+    tasks := ARRAY(SELECT t.sid FROM kin_tr.tasks t WHERE t.sid = ANY (tasks) ORDER BY t.sid FOR UPDATE SKIP LOCKED);
+    -- Those of whose worker's channels one is to be written, and somebody has it.
+    WITH wanted AS MATERIALIZED (
+        SELECT r.task_sid, c.sid, c.workspace_sid
+          FROM kin_tr.reservations r
+          JOIN kin_tr.worker_channels c ON c.worker_sid = r.worker_sid AND c.task_channel_sid = r.task_channel_sid
+         WHERE r.task_sid = ANY (tasks) AND (c.last_reserved_at IS NULL OR c.last_reserved_at < r.date_created)),
+    locked AS MATERIALIZED (
+        SELECT c.sid FROM kin_tr.worker_channels c WHERE c.sid IN (SELECT w.sid FROM wanted w)
+           FOR NO KEY UPDATE SKIP LOCKED)
+    SELECT array_agg(w.task_sid) INTO held FROM wanted w WHERE NOT EXISTS (SELECT FROM locked l WHERE l.sid = w.sid);
+    IF held IS NOT NULL THEN
+        tasks := ARRAY(SELECT t FROM unnest(tasks) t WHERE t <> ALL (held));
+    END IF;
+    RETURN CASE WHEN cardinality(tasks) > 0 THEN kin_tr._move_tasks(tasks) ELSE 0 END;
+END $$;
+
+-- Finished tasks whose five minutes are over, a batch; how many were moved.
 CREATE FUNCTION kin_tr._move_finished(max integer) RETURNS integer
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp
-    SET enable_seqscan = off SET jit = off AS $$
-DECLARE
-    tasks kin_tr.sid[];
+    SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 BEGIN
-    SELECT array_agg(s.sid) INTO tasks
-      FROM (SELECT t.sid FROM kin_tr.tasks t
-             WHERE t.finished_at <= kin_tr.now() - interval '5 minutes'
-             ORDER BY t.finished_at LIMIT max FOR UPDATE SKIP LOCKED) s;
-    RETURN CASE WHEN tasks IS NULL THEN 0 ELSE kin_tr._move_tasks(tasks) END;
+    RETURN kin_tr._move_unlocked(ARRAY(
+        SELECT t.sid FROM kin_tr.tasks t
+         WHERE t.finished_at <= kin_tr.now() - interval '5 minutes'
+         ORDER BY t.finished_at, t.sid LIMIT max FOR UPDATE SKIP LOCKED));
 END $$;
 
 CREATE FUNCTION kin_tr.maintain() RETURNS TABLE (moved integer, partitions_made integer, partitions_dropped integer,
@@ -266,16 +288,4 @@ BEGIN
     EXECUTE format('SELECT era, xid FROM %s ORDER BY era DESC, xid DESC LIMIT 1', partition) INTO last;
     EXECUTE format('SELECT max(id) FROM %s', partition) INTO last_id;
     PERFORM kin_tr._raise_dropped(last.era, last.xid, last_id);
-END $$;
-
--- The router's housekeeping: a batch of moves each second, the rest each minute.
-CREATE FUNCTION kin_tr._maintain_a_little(everything boolean) RETURNS integer
-    LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
-BEGIN
-    IF everything THEN
-        PERFORM kin_tr._make_partitions();
-        PERFORM kin_tr._drop_partitions();
-        PERFORM kin_tr._delete_keys(1000);
-    END IF;
-    RETURN kin_tr._move_finished(1000);
 END $$;

@@ -3,7 +3,7 @@
  *		Finished tasks on their way to history.
  *
  * They are found in the order in which they ended, behind a mark, as timers are;
- * the moving is _move_tasks()'s, a set at a time, in SQL.
+ * the moving is _move_unlocked()'s, a set at a time, in SQL.
  */
 #include "postgres.h"
 
@@ -61,7 +61,7 @@ collect(void *context)
 static void
 move(void *context, int from, int n)
 {
-	static KtPlan plan = {"SELECT kin_tr._move_tasks($1)", "S"};
+	static KtPlan plan = {"SELECT kin_tr._move_unlocked($1)", "S"};
 	Moves	   *moves = context;
 	Datum	   *sids = palloc(sizeof(Datum) * n);
 	Datum		values[1];

@@ -11,6 +11,7 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
@@ -104,6 +105,17 @@ take_error(MemoryContext context)
 
 /* ----------------------------------------------------------------- batches */
 
+/*
+ * Rows are tried, and not waited for; this is for what nobody thought of.  It ends
+ * with the transaction.
+ */
+static void
+wait_for_nobody(void)
+{
+	(void) set_config_option("lock_timeout", "10ms", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+							 false);
+}
+
 static ErrorData *
 run_once(const KtTransactions *transactions, KtBatch *batch, int from, int n, bool collect)
 {
@@ -116,6 +128,8 @@ run_once(const KtTransactions *transactions, KtBatch *batch, int from, int n, bo
 		KtSpi		spi;
 
 		transactions->begin();
+		if (transactions->own)
+			wait_for_nobody();
 		kt_spi_begin(&spi);
 		MemoryContextSwitchTo(context);
 		if (collect)

@@ -31,8 +31,7 @@ static int	nremembered = 0;
 
 static const char *const pinned[][2] = {
 	{"search_path", "pg_catalog, kin_tr, pg_temp"},
-	/* Rows are tried, not waited for; this is for what nobody thought of. */
-	{"lock_timeout", "10ms"},
+	{"lock_timeout", "5s"},
 	{"jit", "off"},
 	{"max_parallel_workers_per_gather", "0"},
 	{"max_parallel_maintenance_workers", "0"},

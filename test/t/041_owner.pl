@@ -60,11 +60,11 @@ BEGIN
     PERFORM spoils.grab('index');
     RETURN \$1;
 END \$\$;
-ALTER FUNCTION kin_tr._move_unlocked(kin_tr.sid[]) RENAME TO _move_really;
-CREATE FUNCTION kin_tr._move_unlocked(tasks kin_tr.sid[]) RETURNS integer LANGUAGE plpgsql AS \$\$
+ALTER FUNCTION kin_tr._delete_keys(integer) RENAME TO _delete_keys_really;
+CREATE FUNCTION kin_tr._delete_keys(max integer) RETURNS integer LANGUAGE plpgsql AS \$\$
 BEGIN
     PERFORM spoils.grab('function');
-    RETURN kin_tr._move_really(tasks);
+    RETURN kin_tr._delete_keys_really(max);
 END \$\$;
 CREATE INDEX ON kin_tr.tasks (spoils.index(assignments));
 CREATE TRIGGER planted BEFORE UPDATE ON kin_tr.router_state FOR EACH ROW EXECUTE FUNCTION spoils.trigger('trigger');

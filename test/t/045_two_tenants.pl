@@ -178,7 +178,9 @@ $holder->begin_work;
 $holder->do(q{SELECT kin_tr.update_worker_channel('bert', 'default', 5, workspace => 'Theirs')});
 $owner->do('UPDATE kin_tr.tasks SET finished_at = finished_at - interval \'10 minutes\' WHERE finished_at IS NOT NULL');
 mine_goes_on_while('the worker of a task that is to be moved to history is held', 3, sub { });
-is(value($owner, 'SELECT count(*) FROM kin_tr.tasks WHERE finished_at < now() - interval \'9 minutes\' AND sid <> ?', $finished), 0, 'others are moved meanwhile');
+is(value($owner, q{SELECT count(*) FROM kin_tr.tasks t WHERE finished_at < now() - interval '9 minutes'
+	AND NOT EXISTS (SELECT FROM kin_tr.reservations r WHERE r.task_sid = t.sid AND r.worker_name = 'bert')}), 0,
+	'tasks of others are moved meanwhile');
 $holder->rollback;
 query_until($node, 'postgres', "SELECT count(*) = 1 FROM kin_tr.task_history WHERE sid = '$finished'", 'and it is, when nobody holds it any more');
 

@@ -98,16 +98,25 @@ is($dbh->selectrow_array(q{SELECT string_agg(item || ': ' || detail, '; ') FROM 
 # The same settings, as a session of the processes' role has them.
 my %of_role = map { @$_ } @{ $dbh->selectall_arrayref(q{SELECT lower(name), setting FROM public.seen}) };
 my %is_hostile = (%hostile, %ends);
-my $canonical = sub { return $dbh->selectrow_array(q{SELECT set_config($1, $2, true)}, undef, @_); };
 my @kept;
+
+# As pg_settings tells it; of a timeout, which would end this session, without trying.
+sub canonical
+{
+	my ($name, $setting) = @_;
+
+	return $1 if $name =~ /timeout/ && $setting =~ /^(\d+)ms$/;
+	$dbh->begin_work;
+	$dbh->do(q{SELECT set_config($1, $2, true)}, undef, $name, $setting);
+	($setting) = $dbh->selectrow_array('SELECT setting FROM pg_settings WHERE lower(name) = lower($1)', undef, $name);
+	$dbh->rollback;
+	return $setting;
+}
 
 for my $name (sort keys %is_hostile)
 {
 	next if !defined $of_role{ lc $name };
-	$dbh->begin_work;
-	$canonical->($name, $is_hostile{$name});
-	my ($setting) = $dbh->selectrow_array('SELECT setting FROM pg_settings WHERE lower(name) = lower($1)', undef, $name);
-	$dbh->rollback;
+	my $setting = canonical($name, $is_hostile{$name});
 	push @kept, "$name = $setting" if $setting eq $of_role{ lc $name };
 }
 is(join('; ', @kept), '', 'none of the settings has come to the router');

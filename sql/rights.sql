@@ -83,6 +83,7 @@ INSERT INTO test.calls VALUES
     ('rebind_access', $$SELECT kin_tr.rebind_access()$$, 'owner'),
     ('check', $$SELECT kin_tr.check()$$, 'owner'),
     ('release_quarantine', $$SELECT kin_tr.release_quarantine()$$, 'owner'),
+    ('begin_era', $$SELECT kin_tr.begin_era()$$, 'owner'),
     ('resume_after_restore', $$SELECT kin_tr.resume_after_restore()$$, 'owner');
 -- (none is forgotten)
 SELECT p.proname AS not_tried FROM pg_proc p WHERE p.pronamespace = 'kin_tr'::regnamespace AND p.proname !~ '^_' AND p.proname NOT IN (SELECT function FROM test.calls);

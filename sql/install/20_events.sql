@@ -3,7 +3,9 @@ CREATE TABLE kin_tr.event_eras (
     number            integer PRIMARY KEY,
     system_identifier bigint NOT NULL,
     timeline          integer NOT NULL,
-    begun_at          timestamptz NOT NULL DEFAULT clock_timestamp()
+    begun_at          timestamptz NOT NULL,
+    origin            integer NOT NULL,
+    first_xid         xid8 NOT NULL
 );
 COMMENT ON TABLE kin_tr.event_eras IS
     'Spans in which transaction ids mean the same; a restore or failover begins a new one';
@@ -11,6 +13,8 @@ COMMENT ON COLUMN kin_tr.event_eras.number IS 'rises; the seconds since 2000 whe
 COMMENT ON COLUMN kin_tr.event_eras.system_identifier IS 'of the cluster, as in pg_control_system()';
 COMMENT ON COLUMN kin_tr.event_eras.timeline IS 'of the WAL';
 COMMENT ON COLUMN kin_tr.event_eras.begun_at IS 'when, by the real clock';
+COMMENT ON COLUMN kin_tr.event_eras.origin IS 'number of the first era before it whose transaction ids go on in it; its own after a restore into another cluster';
+COMMENT ON COLUMN kin_tr.event_eras.first_xid IS 'of the transaction that began it: ids below had been given out before';
 
 -- Ids are drawn in sixteens, all for one call: see src/events/event.c.
 CREATE SEQUENCE kin_tr.events_id_seq INCREMENT BY 16;
@@ -88,7 +92,7 @@ COMMENT ON COLUMN kin_tr.relay_state.only_row IS 'true: there is one row at most
 
 CREATE FUNCTION kin_tr._begin_era() RETURNS integer
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_begin_era'
-    SET search_path = pg_catalog, kin_tr, pg_temp;
+    SET search_path = pg_catalog, kin_tr, pg_temp SET lock_timeout = '1s';
 
 CREATE FUNCTION kin_tr._event(event_type text, workspace kin_tr.sid, resource kin_tr.sid,
                               data jsonb, worker kin_tr.sid DEFAULT NULL,
@@ -115,8 +119,8 @@ COMMENT ON FUNCTION kin_tr.events_since IS
 oldest kept, or the next_cursor of the last event that was dealt with; where there was none, the same cursor again.
 types, resource (a SID, of any role in the event) and workspace narrow them down. No event is skipped and none comes
 twice, whatever commits in which order; the caller''s own uncommitted ones are not among them. Errors: KT010 where
-retention has dropped some that the cursor has not seen, or it is of another database; 22023, 22P02, 42704. Locks
-nothing. Needs access of kind reader.';
+retention has dropped some that the cursor has not seen, or it is of another database or ahead of this one; on a
+standby 55000 where the rest of its batch is not yet there; 22023, 22P02, 42704. Locks nothing. Needs access of kind reader.';
 COMMENT ON FUNCTION kin_tr.current_cursor() IS
 'A cursor that has seen all that is visible now: events_since() goes on from here. Needs access of kind reader
 somewhere.';

@@ -15,6 +15,7 @@ CREATE FUNCTION kin_tr._config_changed() RETURNS trigger
 CREATE TABLE kin_tr.home (
     system_identifier bigint NOT NULL,
     database_oid      oid NOT NULL,
+    instance          text,
     since             timestamptz NOT NULL DEFAULT clock_timestamp(),
     only_row          boolean PRIMARY KEY DEFAULT true CHECK (only_row)
 );
@@ -22,6 +23,8 @@ COMMENT ON TABLE kin_tr.home IS
     'The database that may act: a copy of it routes, rings and sends nothing until resume_after_restore()';
 COMMENT ON COLUMN kin_tr.home.system_identifier IS 'of the cluster';
 COMMENT ON COLUMN kin_tr.home.database_oid IS 'of the database';
+COMMENT ON COLUMN kin_tr.home.instance IS
+    'what kin_tr.instance was set to when it became home; where the setting is another the database is a copy; NULL: it was not set';
 COMMENT ON COLUMN kin_tr.home.since IS 'when it became home, by the real clock';
 COMMENT ON COLUMN kin_tr.home.only_row IS 'true: there is one row at most';
 

@@ -51,8 +51,9 @@ BEGIN
         PERFORM kin_tr._refuse_taken('workspace', friendly_name);
     END IF;
     -- The first workspace makes this database the one that may act.
-    INSERT INTO kin_tr.home (system_identifier, database_oid)
-    SELECT s.system_identifier, d.oid FROM pg_control_system() s, pg_database d
+    INSERT INTO kin_tr.home (system_identifier, database_oid, instance)
+    SELECT s.system_identifier, d.oid, nullif(current_setting('kin_tr.instance', true), '')
+      FROM pg_control_system() s, pg_database d
      WHERE d.datname = current_database()
     ON CONFLICT DO NOTHING;
     INSERT INTO kin_tr.workspaces (sid, account_sid, friendly_name, event_callback_url, events_filter,

@@ -27,7 +27,7 @@
 #define KT_ERRCODE_WORKER_ACTIVE		MAKE_SQLSTATE('K','T','0','0','8')
 /* this database is a copy: see resume_after_restore() */
 #define KT_ERRCODE_NOT_AT_HOME			MAKE_SQLSTATE('K','T','0','0','9')
-/* events that the cursor has not seen are no longer kept */
+/* events that the cursor has not seen are no longer kept, or it is another database's */
 #define KT_ERRCODE_CURSOR_EXPIRED		MAKE_SQLSTATE('K','T','0','1','0')
 /* the clock may not be set so */
 #define KT_ERRCODE_CLOCK_REFUSED		MAKE_SQLSTATE('K','T','0','1','1')

@@ -6,9 +6,13 @@
 
 #include <limits.h>
 
+#include "miscadmin.h"
 #include "utils/guc.h"
 
 #include "base/guc.h"
+
+/* Bytes of kin_tr.instance. */
+#define MAX_INSTANCE 255
 
 char	   *kt_workspace_setting = NULL;
 int			kt_max_attributes_size = 256;
@@ -19,6 +23,17 @@ int			kt_launcher_interval = 60;
 int			kt_sweep_interval = 60;
 bool		kt_background_workers = true;
 int			kt_debug_fits = -1;
+char	   *kt_instance = NULL;
+int			kt_debug_far_behind = 10000;
+
+static bool
+check_instance(char **name, void **extra, GucSource source)
+{
+	if (strlen(*name) <= MAX_INSTANCE)
+		return true;
+	GUC_check_errdetail("It has %zu bytes, and may have %d.", strlen(*name), MAX_INSTANCE);
+	return false;
+}
 
 void
 kt_guc_define(void)
@@ -61,6 +76,17 @@ kt_guc_define(void)
 							"Most fits that the router remembers, for tests.",
 							"-1 lets it go by the number of groups and workers.",
 							&kt_debug_fits, -1, -1, INT_MAX,
+							PGC_SUSET, GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
+	/* Only at the start of the server can one be defined that changes with it alone. */
+	DefineCustomStringVariable("kin_tr.instance",
+							   "Name of this installation, which no copy of its data directory has.",
+							   "A database keeps the name under which it became home; under another it is a copy.",
+							   &kt_instance, "",
+							   process_shared_preload_libraries_in_progress ? PGC_POSTMASTER : PGC_SIGHUP,
+							   0, check_instance, NULL, NULL);
+	DefineCustomIntVariable("kin_tr.debug_far_behind",
+							"For tests: more events than this are not listed by the bell but only announced.",
+							NULL, &kt_debug_far_behind, 10000, 1, 1000000,
 							PGC_SUSET, GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("kin_tr");
 }

@@ -15,6 +15,8 @@ extern bool kt_bell_lists_events;	/* kin_tr.bell_lists_events */
 extern int	kt_launcher_interval;	/* kin_tr.launcher_interval, s */
 extern int	kt_sweep_interval;	/* kin_tr.sweep_interval, s */
 extern bool kt_background_workers;	/* kin_tr.background_workers */
+extern char *kt_instance;		/* kin_tr.instance; empty: not set */
+extern int	kt_debug_far_behind;	/* kin_tr.debug_far_behind, events */
 
 extern int	kt_debug_fits;		/* kin_tr.debug_fits */
 

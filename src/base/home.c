@@ -10,6 +10,7 @@
 #include "utils/lsyscache.h"
 
 #include "base/errors.h"
+#include "base/guc.h"
 #include "base/home.h"
 #include "base/spi.h"
 
@@ -18,7 +19,9 @@ PG_FUNCTION_INFO_V1(kin_tr_at_home);
 KtHome
 kt_home(void)
 {
-	static KtPlan plan = {"SELECT system_identifier, database_oid::bigint FROM kin_tr.home", ""};
+	static KtPlan plan = {
+		"SELECT system_identifier, database_oid::bigint, instance FROM kin_tr.home", ""
+	};
 	KtHome		home;
 	KtSpi		spi;
 
@@ -26,7 +29,8 @@ kt_home(void)
 	if (kt_spi(&plan, NULL, NULL) == 0)
 		home = KT_HOME_NONE;
 	else if (kt_column_int64(0, 1) == (int64) GetSystemIdentifier() &&
-			 kt_column_int64(0, 2) == (int64) MyDatabaseId)
+			 kt_column_int64(0, 2) == (int64) MyDatabaseId &&
+			 (kt_column_is_null(0, 3) || strcmp(kt_column_cstring(0, 3), kt_instance) == 0))
 		home = KT_HOME_HERE;
 	else
 		home = KT_HOME_ELSEWHERE;

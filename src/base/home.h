@@ -4,7 +4,9 @@
  *
  * A staging copy of production would fire every timer and send every message.
  * So a row names the database that is at home, by its cluster and its oid; in
- * any other nothing routes, times out, rings or sends.
+ * any other nothing routes, times out, rings or sends.  A copy of the data
+ * directory has both of these, too; the setting kin_tr.instance tells it apart,
+ * for what is set there is kept in the row.
  */
 #ifndef KIN_TR_BASE_HOME_H
 #define KIN_TR_BASE_HOME_H

@@ -47,6 +47,14 @@ kt_lock_role(KtRole role, bool wait)
 	return LockAcquire(&tag, ExclusiveLock, false, !wait) != LOCKACQUIRE_NOT_AVAIL;
 }
 
+void
+kt_release_role(KtRole role)
+{
+	LOCKTAG		tag = role_tag(role);
+
+	(void) LockRelease(&tag, ExclusiveLock, false);
+}
+
 bool
 kt_lock_object(const KtSid *sid, LOCKMODE mode, bool conditional)
 {

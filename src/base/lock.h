@@ -30,6 +30,9 @@ extern void kt_unlock_role(KtRole role);
 /* Held until the end of the transaction. */
 extern bool kt_lock_role(KtRole role, bool wait);
 
+/* Gives up before its end what kt_lock_role() has got. */
+extern void kt_release_role(KtRole role);
+
 /* A lock on an object, until the end of the transaction; false: not granted. */
 extern bool kt_lock_object(const KtSid *sid, LOCKMODE mode, bool conditional);
 

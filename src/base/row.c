@@ -16,6 +16,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/index.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
@@ -212,6 +213,19 @@ kt_row_insert(Relation relation, TupleTableSlot **slots, int nslots)
 	table_multi_insert(relation, slots, nslots, GetCurrentCommandId(true), 0, NULL);
 	for (int i = 0; i < table->nindexes; i++)
 		fill_index(table, &table->indexes[i], relation, slots, nslots);
+	CommandCounterIncrement();
+}
+
+void
+kt_row_insert_for_good(Relation relation, TupleTableSlot *slot)
+{
+	Table	   *table = find_table(relation);
+
+	PreventCommandIfReadOnly("INSERT");
+	table_tuple_insert(relation, slot, GetCurrentCommandId(true), TABLE_INSERT_FROZEN, NULL);
+	for (int i = 0; i < table->nindexes; i++)
+		fill_index(table, &table->indexes[i], relation, &slot, 1);
+	XLogFlush(XactLastRecEnd);
 	CommandCounterIncrement();
 }
 

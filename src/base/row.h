@@ -60,6 +60,12 @@ extern int	kt_row_find(Relation table, const KtShape *shape, int column, const K
 extern TupleTableSlot *kt_row_make(Relation table, const KtShape *shape, Datum *values, bool *isnull);
 extern void kt_row_insert(Relation table, TupleTableSlot **slots, int nslots);
 
+/*
+ * A row that is visible to all at once, and stays whatever becomes of this
+ * transaction; it is on the disk when this returns.
+ */
+extern void kt_row_insert_for_good(Relation table, TupleTableSlot *slot);
+
 /* Replaces a row that is locked; *tuple becomes its new version. */
 extern void kt_row_update(Relation table, const KtShape *shape, HeapTuple *tuple,
 						  Datum *values, bool *isnull);

@@ -32,9 +32,6 @@
 
 PG_FUNCTION_INFO_V1(kin_tr_ring);
 
-/* More events than this are not listed but only announced. */
-#define MAX_EVENTS 10000
-
 /* NOTIFY refuses a payload of 8000 bytes. */
 #define MAX_PAYLOAD 7900
 
@@ -110,7 +107,7 @@ notify(const Listener *listener, const char *cursor)
 }
 
 /*
- * So much has happened that it is not listed: all are told to look, with a
+ * So much has happened, more than kin_tr.debug_far_behind, that it is not listed: all are told to look, with a
  * count of 0 for "many".
  */
 static int
@@ -148,7 +145,7 @@ kt_bell_ring(KtCursor *cursor, int *nevents)
 	int			n;
 	int			rung = 0;
 
-	events = kt_cursor_read(cursor, MAX_EVENTS, &n);
+	events = kt_cursor_read(cursor, kt_debug_far_behind, &n);
 	*nevents = n;
 	if (n == 0)
 		return 0;
@@ -187,10 +184,12 @@ kt_bell_load(void)
 	KtCursor	cursor;
 	KtSpi		spi;
 	bool		found;
+	bool		known;
 
 	kt_spi_begin(&spi);
 	spi_context = MemoryContextSwitchTo(context);
-	found = kt_spi(&plan, NULL, NULL) > 0 && kt_cursor_parse(kt_column_cstring(0, 1), &cursor);
+	found = kt_spi(&plan, NULL, NULL) > 0 &&
+		kt_cursor_parse(kt_column_cstring(0, 1), &cursor, &known);
 	MemoryContextSwitchTo(spi_context);
 	kt_spi_end(&spi);
 	/* Nobody has been told of anything yet, so nobody waits for the past. */

@@ -4,12 +4,13 @@
  *
  * Ids do not tell what is new: a transaction that drew a small id may commit
  * after one that drew a greater.  A snapshot does.  What a cursor has not seen
- * is "xid = ANY (xip) OR xid >= xmax", two scans of the index (era, xid).
+ * is "xid = ANY (xip) OR xid >= xmax", scans of the index (era, xid).
  *
  * The snapshot is not used as it is.  After a crash the ids of transactions
  * that were running or had rolled back are given out again, and a cursor that
  * counted such an id as seen would skip what its next owner writes.  So xmax
- * is lowered to one past the highest xid of any event that is visible.
+ * is lowered to one past the highest xid of any event that is visible; not below
+ * the id that began the era, since ids from before are not given out again.
  */
 #include "postgres.h"
 
@@ -53,31 +54,43 @@ compare_xids(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+/* Sorted, each once; a snapshot has a transaction that is being prepared twice. */
+static void
+sort_xip(KtCursor *cursor)
+{
+	int			n = 0;
+
+	qsort(cursor->xip, cursor->nxip, sizeof(uint64), compare_xids);
+	for (int i = 0; i < cursor->nxip; i++)
+		if (n == 0 || cursor->xip[n - 1] != cursor->xip[i])
+			cursor->xip[n++] = cursor->xip[i];
+	cursor->nxip = n;
+}
+
 /*
  * The active snapshot as a cursor, before its xmax is lowered.  The caller's
- * own transaction is running, whatever its snapshot thinks.
+ * own transaction is running, whatever its snapshot thinks.  On a standby a
+ * snapshot keeps those that are running among its subtransactions: all that
+ * began a transaction, though not all of their subtransactions.
  */
 static KtCursor
-snapshot_cursor(int32 era)
+snapshot_cursor(void)
 {
 	Snapshot	snapshot = GetActiveSnapshot();
 	FullTransactionId next = ReadNextFullTransactionId();
 	TransactionId own = GetTopTransactionIdIfAny();
-	KtCursor	cursor = {era};
+	bool		standby = snapshot->takenDuringRecovery;
+	TransactionId *running = standby ? snapshot->subxip : snapshot->xip;
+	int			nrunning = standby ? snapshot->subxcnt : (int) snapshot->xcnt;
+	KtCursor	cursor = {0};
 
-	cursor.xip = palloc(sizeof(uint64) * (snapshot->xcnt + 1));
-	if (RecoveryInProgress())
-	{
-		/* A standby does not know which are running: take the cautious end. */
-		cursor.xmax = widen(snapshot->xmin, next);
-		return cursor;
-	}
+	cursor.xip = palloc(sizeof(uint64) * (nrunning + 1));
 	cursor.xmax = widen(snapshot->xmax, next);
-	for (uint32 i = 0; i < snapshot->xcnt; i++)
-		cursor.xip[cursor.nxip++] = widen(snapshot->xip[i], next);
+	for (int i = 0; i < nrunning; i++)
+		cursor.xip[cursor.nxip++] = widen(running[i], next);
 	if (TransactionIdIsValid(own) && widen(own, next) < cursor.xmax)
 		cursor.xip[cursor.nxip++] = widen(own, next);
-	qsort(cursor.xip, cursor.nxip, sizeof(uint64), compare_xids);
+	sort_xip(&cursor);
 	return cursor;
 }
 
@@ -85,8 +98,7 @@ snapshot_cursor(int32 era)
 static void
 lower_xmax(KtCursor *cursor, uint64 highest)
 {
-	if (cursor->xmax > highest + 1)
-		cursor->xmax = highest + 1;
+	cursor->xmax = Min(cursor->xmax, Max(highest + 1, cursor->era.first_xid));
 	while (cursor->nxip > 0 && cursor->xip[cursor->nxip - 1] >= cursor->xmax)
 		cursor->nxip--;
 }
@@ -103,12 +115,72 @@ kt_cursor_oldest(void)
 bool
 kt_cursor_saw(const KtCursor *cursor, int32 era, uint64 xid)
 {
-	if (era != cursor->era)
-		return era < cursor->era;
+	if (era > cursor->era.number)
+		return false;
+	if (era < cursor->era.number && (era < cursor->era.origin || xid >= cursor->era.first_xid))
+		return true;
 	if (xid >= cursor->xmax)
 		return false;
 	return cursor->nxip == 0 ||
 		bsearch(&xid, cursor->xip, cursor->nxip, sizeof(uint64), compare_xids) == NULL;
+}
+
+/* Those who were running when both were taken, or came after both. */
+KtCursor
+kt_cursor_union(const KtCursor *a, const KtCursor *b)
+{
+	const KtCursor *longer = a->xmax > b->xmax ? a : b;
+	const KtCursor *shorter = longer == a ? b : a;
+	KtCursor	both;
+	int			n = 0;
+
+	if (a->era.number != b->era.number)
+		return a->era.number > b->era.number ? *a : *b;
+	both = kt_cursor_copy(longer, CurrentMemoryContext);
+	for (int i = 0; i < both.nxip; i++)
+		if (!kt_cursor_saw(shorter, shorter->era.number, both.xip[i]))
+			both.xip[n++] = both.xip[i];
+	both.nxip = n;
+	return both;
+}
+
+bool
+kt_cursor_is_ahead(const KtCursor *cursor)
+{
+	bool		over;
+	bool		foreign;
+
+	if (RecoveryInProgress() || cursor->era.number == 0 || kt_era_last(&over, &foreign).number != cursor->era.number)
+		return false;
+	return !over && cursor->xmax > U64FromFullTransactionId(ReadNextFullTransactionId());
+}
+
+bool
+kt_cursor_is_here(const KtCursor *from, const KtCursor *to)
+{
+	KtCursor	here;
+	uint64		seen;
+	bool		over;
+	bool		foreign;
+	int32		era;
+
+	if (!RecoveryInProgress())
+		return true;
+	era = kt_era_last(&over, &foreign).number;
+	if (to->era.number != era)
+		return to->era.number < era;
+	here = snapshot_cursor();
+	/* What is still running here must not be among it, nor what has yet to begin. */
+	for (int i = 0; i < here.nxip; i++)
+		if (kt_cursor_saw(to, era, here.xip[i]) && !kt_cursor_saw(from, era, here.xip[i]))
+			return false;
+	seen = from->era.number == era ? Max(from->xmax, here.xmax) : here.xmax;
+	if (seen < to->xmax)
+		return false;
+	for (int i = 0; from->era.number == era && i < from->nxip; i++)
+		if (from->xip[i] >= here.xmax && kt_cursor_saw(to, era, from->xip[i]))
+			return false;
+	return true;
 }
 
 uint64
@@ -141,7 +213,8 @@ kt_cursor_is_expired(const KtCursor *cursor, const KtDropped *dropped)
 	if (!kt_cursor_saw(cursor, dropped->era, dropped->xid))
 		return true;
 	/* The last is not all: what was running may have written before it. */
-	return cursor->era == dropped->era && cursor->nxip > 0 && cursor->xip[0] <= dropped->xid;
+	return dropped->era >= cursor->era.origin && dropped->era <= cursor->era.number &&
+		cursor->nxip > 0 && cursor->xip[0] <= dropped->xid;
 }
 
 /*
@@ -151,25 +224,11 @@ kt_cursor_is_expired(const KtCursor *cursor, const KtDropped *dropped)
 static uint64
 highest_visible_xid(int32 era)
 {
-	static KtPlan last = {
-		"SELECT era, xid FROM kin_tr.events ORDER BY era DESC, xid DESC LIMIT 1", ""
-	};
-	static KtPlan last_before = {
-		"SELECT era, xid FROM kin_tr.events WHERE (era, xid) < ($1, $2)"
-		" ORDER BY era DESC, xid DESC LIMIT 1", "ix"
-	};
-	uint64		own = kt_cursor_own_xid();
-	Datum		values[] = {
-		Int32GetDatum(era), FullTransactionIdGetDatum(FullTransactionIdFromU64(own))
-	};
-	bool		found = kt_spi_read(&last, NULL, NULL, 0) > 0;
-	uint64		highest;
-	KtDropped	dropped;
+	KtLog	   *log = kt_log_open(DT_NOBEGIN);
+	uint64		highest = kt_log_highest_xid(log, era, kt_cursor_own_xid());
+	KtDropped	dropped = kt_cursor_dropped();
 
-	if (found && kt_column_int32(0, 1) == era && column_xid(0, 2) == own)
-		found = kt_spi_read(&last_before, values, NULL, 0) > 0;
-	highest = found && kt_column_int32(0, 1) == era ? column_xid(0, 2) : 0;
-	dropped = kt_cursor_dropped();
+	kt_log_close(log);
 	return dropped.era == era ? Max(highest, dropped.xid) : highest;
 }
 
@@ -178,20 +237,26 @@ kt_cursor_at_snapshot(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	bool		over;
-	int32		era = kt_era_last(&over);
-	KtCursor	cursor = snapshot_cursor(era);
+	bool		foreign;
+	KtEra		era = kt_era_last(&over, &foreign);
+	KtCursor	cursor = snapshot_cursor();
+	uint64		highest = highest_visible_xid(era.number);
 
-	/* Lowered below to what is visible, which is all. */
-	if (over)
-	{
-		cursor.xmax = PG_INT64_MAX;
-		cursor.nxip = 0;
-	}
+	cursor.era = era;
 	cursor.mark_time = now;
 	cursor.mark_xmax = cursor.xmax;
 	/* What is running now may have begun to write long ago. */
 	cursor.since = cursor.nxip > 0 ? DT_NOBEGIN : now - USECS_PER_HOUR;
-	lower_xmax(&cursor, highest_visible_xid(cursor.era));
+	if (foreign)
+	{
+		cursor.xmax = highest + 1;
+		cursor.nxip = 0;
+	}
+	else if (over)
+		/* Ids that are given out from now on are of the next era. */
+		cursor.xmax = Max(cursor.xmax, highest + 1);
+	else
+		lower_xmax(&cursor, highest);
 	return cursor;
 }
 
@@ -229,7 +294,7 @@ kt_cursor_print(const KtCursor *cursor)
 	StringInfoData text;
 
 	initStringInfo(&text);
-	appendStringInfo(&text, "%d;" UINT64_FORMAT ";", cursor->era, cursor->xmax);
+	appendStringInfo(&text, "%d;" UINT64_FORMAT ";", cursor->era.number, cursor->xmax);
 	for (int i = 0; i < cursor->nxip; i++)
 		appendStringInfo(&text, "%s" UINT64_FORMAT, i > 0 ? "," : "", cursor->xip[i]);
 	return text.data;
@@ -256,15 +321,15 @@ parse_number(const char **text, char terminator, uint64 most, uint64 *result)
 }
 
 bool
-kt_cursor_parse(const char *text, KtCursor *cursor)
+kt_cursor_parse(const char *text, KtCursor *cursor, bool *known)
 {
-	uint64		era;
+	uint64		number;
 	int			room = 1;
 
 	*cursor = kt_cursor_oldest();
-	if (!parse_number(&text, ';', PG_INT32_MAX, &era))
+	if (!parse_number(&text, ';', PG_INT32_MAX, &number))
 		return false;
-	cursor->era = (int32) era;
+	cursor->era = kt_era_find((int32) number, known);
 	text++;
 	if (!parse_number(&text, ';', PG_INT64_MAX, &cursor->xmax))
 		return false;
@@ -275,10 +340,10 @@ kt_cursor_parse(const char *text, KtCursor *cursor)
 	while (*text)
 	{
 		uint64		xid;
-		char		terminator = strchr(text, ',') ? ',' : '\0';
+		char		terminator = --room > 0 ? ',' : '\0';
 
 		if (!parse_number(&text, terminator, PG_INT64_MAX, &xid) || xid >= cursor->xmax ||
-			(cursor->nxip > 0 && cursor->xip[cursor->nxip - 1] >= xid))
+			(cursor->nxip > 0 && cursor->xip[cursor->nxip - 1] > xid))
 			return false;
 		cursor->xip[cursor->nxip++] = xid;
 		if (terminator == ',')
@@ -288,6 +353,8 @@ kt_cursor_parse(const char *text, KtCursor *cursor)
 				return false;
 		}
 	}
+	/* Earlier versions gave out some that name an id twice. */
+	sort_xip(cursor);
 	return true;
 }
 
@@ -319,30 +386,84 @@ move_since(const KtCursor *before, KtCursor *now, TimestampTz looked_at)
 	}
 }
 
+/* A transaction that was running wrote in this era, or, prepared, in a former one. */
+static bool
+read_running(KtLog *log, const KtCursor *cursor, uint64 xid, KtLogVisit visit, void *arg)
+{
+	int32	   *former;
+	int			n;
+
+	if (!kt_log_read(log, cursor->era.number, xid, xid, visit, arg))
+		return false;
+	if (xid >= cursor->era.first_xid)
+		return true;
+	former = kt_era_former(&cursor->era, &n);
+	for (int i = 0; i < n; i++)
+		if (!kt_log_read(log, former[i], xid, xid, visit, arg))
+			return false;
+	return true;
+}
+
+/* What was not given out in its era by then may have been in a former one. */
+static bool
+read_former(KtLog *log, const KtCursor *cursor, KtLogVisit visit, void *arg)
+{
+	int32	   *former;
+	int			n;
+
+	if (cursor->xmax >= cursor->era.first_xid)
+		return true;
+	former = kt_era_former(&cursor->era, &n);
+	for (int i = 0; i < n; i++)
+		if (!kt_log_read(log, former[i], cursor->xmax, cursor->era.first_xid - 1, visit, arg))
+			return false;
+	return true;
+}
+
 /*
  * What the cursor has not seen, of its era and later ones: the transactions from
  * xmax on, and each that was running.  Those of the caller are left out, lest
- * one that calls again and again reads its own each time.
+ * one that calls again and again reads its own each time.  False where the
+ * visitor had enough.
  */
 static bool
-read_unseen(KtEventRefs *refs, const KtCursor *cursor, int limit)
+read_unseen(const KtCursor *cursor, KtLogVisit visit, void *arg)
 {
 	KtLog	   *log = kt_log_open(cursor->since);
 	uint64		own = kt_cursor_own_xid();
 	uint64		from = cursor->xmax;
-	bool		within = true;
+	bool		goes_on = true;
 
 	if (own > from)
-		within = kt_log_read(log, cursor->era, from, own - 1, refs, limit);
+		goes_on = kt_log_read(log, cursor->era.number, from, own - 1, visit, arg);
 	if (own >= from)
 		from = own + 1;
-	within = within && kt_log_read(log, cursor->era, from, PG_UINT64_MAX, refs, limit) &&
-		kt_log_read_later_eras(log, cursor->era, refs, limit);
-	for (int i = 0; within && i < cursor->nxip; i++)
+	goes_on = goes_on && kt_log_read(log, cursor->era.number, from, PG_UINT64_MAX, visit, arg) &&
+		kt_log_read_later_eras(log, cursor->era.number, visit, arg) &&
+		read_former(log, cursor, visit, arg);
+	for (int i = 0; goes_on && i < cursor->nxip; i++)
 		if (cursor->xip[i] != own)
-			within = kt_log_read(log, cursor->era, cursor->xip[i], cursor->xip[i], refs, limit);
+			goes_on = read_running(log, cursor, cursor->xip[i], visit, arg);
 	kt_log_close(log);
-	return within;
+	return goes_on;
+}
+
+/* A list of what was visited, up to a limit. */
+typedef struct Collection
+{
+	KtEventRefs refs;
+	int			limit;
+} Collection;
+
+static bool
+collect(const KtLogRow *row, void *arg)
+{
+	Collection *collection = arg;
+
+	if (collection->refs.length == collection->limit)
+		return false;
+	kt_log_append(&collection->refs, row);
+	return true;
 }
 
 /* Leaves out the caller's own; the era of the rest's last, and its highest xid. */
@@ -350,19 +471,20 @@ static void
 keep_visible(KtEventRefs *refs, KtCursor *now, uint64 *highest)
 {
 	int			visible = 0;
+	bool		known;
 
 	for (int i = 0; i < refs->length; i++)
 	{
 		KtEventRef *ref = &refs->items[i];
 
-		if (ref->era > now->era)
+		if (ref->era > now->era.number)
 		{
-			now->era = ref->era;
+			now->era = kt_era_find(ref->era, &known);
 			*highest = 0;
 		}
 		if (kt_cursor_saw(now, ref->era, ref->xid))
 		{
-			if (ref->era == now->era)
+			if (ref->era == now->era.number)
 				*highest = Max(*highest, ref->xid);
 			refs->items[visible++] = *ref;
 		}
@@ -375,66 +497,68 @@ KtEventRef *
 kt_cursor_read(KtCursor *cursor, int limit, int *count)
 {
 	TimestampTz looked_at = GetCurrentTimestamp();
-	KtEventRefs refs = {CurrentMemoryContext};
-	KtCursor	now;
+	Collection	unseen = {{CurrentMemoryContext}, limit};
+	KtEventRefs *refs = &unseen.refs;
 	uint64		highest = cursor->xmax > 0 ? cursor->xmax - 1 : 0;
 	bool		complete;
 
 	PushActiveSnapshot(GetLatestSnapshot());
-	complete = read_unseen(&refs, cursor, limit);
+	complete = read_unseen(cursor, collect, &unseen);
 	if (complete)
 	{
-		now = snapshot_cursor(cursor->era);
+		KtCursor	now = snapshot_cursor();
+
+		now.era = cursor->era;
 		move_since(cursor, &now, looked_at);
-		keep_visible(&refs, &now, &highest);
+		keep_visible(refs, &now, &highest);
 		lower_xmax(&now, highest);
-		*cursor = kt_cursor_copy(&now, refs.context);
+		*cursor = kt_cursor_copy(&now, refs->context);
 	}
 	PopActiveSnapshot();
-	*count = complete ? refs.length : limit + 1;
+	*count = complete ? refs->length : limit + 1;
 	if (!complete)
 		return NULL;
-	return refs.items ? refs.items : palloc(1);
+	return refs->items ? refs->items : palloc(1);
+}
+
+/* From the first id to the last of what was visited and another cursor has seen. */
+typedef struct IdRange
+{
+	const KtCursor *to;
+	bool		found;
+	int64		first;
+	int64		last;
+} IdRange;
+
+static bool
+extend(const KtLogRow *row, void *arg)
+{
+	IdRange    *range = arg;
+
+	if (!kt_cursor_saw(range->to, row->era, row->xid))
+		return true;
+	range->first = range->found ? Min(range->first, row->id) : row->id;
+	range->last = range->found ? Max(range->last, row->id) : row->id;
+	range->found = true;
+	return true;
 }
 
 bool
 kt_cursor_ids(const KtCursor *from, const KtCursor *to, int64 *first, int64 *last)
 {
-	static KtPlan least_after = {
-		"SELECT min(id), max(id) FROM (SELECT id FROM kin_tr.events"
-		" WHERE (era, xid) >= ($1, $2) OFFSET 0) e", "ix"
-	};
-	KtEventRefs refs = {CurrentMemoryContext};
-	Datum		values[] = {
-		Int32GetDatum(from->era), FullTransactionIdGetDatum(FullTransactionIdFromU64(from->xmax))
-	};
-	bool		found = false;
+	IdRange		range = {to};
 
-	if (!read_unseen(&refs, from, 10000))
-	{
-		/* Far behind: one walk along the index, and from then on by id. */
-		kt_spi_read(&least_after, values, NULL, 0);
-		*first = kt_column_int64(0, 1);
-		*last = kt_column_int64(0, 2);
-		found = !kt_column_is_null(0, 1);
-	}
-	for (int i = 0; i < refs.length; i++)
-	{
-		const KtEventRef *ref = &refs.items[i];
-
-		if (!kt_cursor_saw(to, ref->era, ref->xid))
-			continue;
-		*first = found ? Min(*first, ref->id) : ref->id;
-		*last = found ? Max(*last, ref->id) : ref->id;
-		found = true;
-	}
-	return found;
+	(void) read_unseen(from, extend, &range);
+	*first = range.first;
+	*last = range.last;
+	return range.found;
 }
 
 KtEventRef *
 kt_cursor_read_own(int64 after, int *count)
 {
-	KtEventRefs refs = {CurrentMemoryContext};
+	Collection	own_events = {{CurrentMemoryContext}, PG_INT32_MAX};
+	KtEventRefs *refs = &own_events.refs;
 	uint64		own = kt_cursor_own_xid();
 	KtLog	   *log;
 
@@ -445,13 +569,13 @@ kt_cursor_read_own(int64 after, int *count)
 	log = kt_log_open(GetCurrentTransactionStartTimestamp() - USECS_PER_HOUR);
 	/* Few ids are higher than the last that this transaction drew itself. */
 	if (after == 0)
-		(void) kt_log_read(log, kt_era(), own, own, &refs, PG_INT32_MAX);
+		(void) kt_log_read(log, kt_era(), own, own, collect, &own_events);
 	else
-		(void) kt_log_read_above(log, after, own, &refs, PG_INT32_MAX);
+		(void) kt_log_read_above(log, after, own, collect, &own_events);
 	kt_log_close(log);
 	PopActiveSnapshot();
-	if (refs.length > 1)
-		qsort(refs.items, refs.length, sizeof(KtEventRef), compare_refs);
-	*count = refs.length;
-	return refs.items;
+	if (refs->length > 1)
+		qsort(refs->items, refs->length, sizeof(KtEventRef), compare_refs);
+	*count = refs->length;
+	return refs->items;
 }

@@ -9,15 +9,18 @@
 
 #include "datatype/timestamp.h"
 
+#include "events/era.h"
 #include "events/log.h"
 
 /*
  * Seen is every event of an earlier era, and of this era those of transactions
- * below xmax that are not among xip.  xip is sorted.
+ * below xmax that are not among xip.  xip is sorted, and has each once.  Of the
+ * former eras, whose ids go on in this one, the events of a
+ * transaction that was running are not seen either.
  */
 typedef struct KtCursor
 {
-	int32		era;
+	KtEra		era;
 	uint64		xmax;
 	int			nxip;
 	uint64	   *xip;
@@ -46,7 +49,18 @@ extern KtCursor kt_cursor_at_snapshot(void);
 extern bool kt_cursor_saw(const KtCursor *cursor, int32 era, uint64 xid);
 
 extern char *kt_cursor_print(const KtCursor *cursor);
-extern bool kt_cursor_parse(const char *text, KtCursor *cursor);
+
+/* *known: its era is one of this database's. */
+extern bool kt_cursor_parse(const char *text, KtCursor *cursor, bool *known);
+
+/* What either has seen; both are of this database. */
+extern KtCursor kt_cursor_union(const KtCursor *a, const KtCursor *b);
+
+/* Does it name an id that this cluster has yet to give out?  Not so on a standby. */
+extern bool kt_cursor_is_ahead(const KtCursor *cursor);
+
+/* Has this server, a standby perhaps, all that to has seen and from has not? */
+extern bool kt_cursor_is_here(const KtCursor *from, const KtCursor *to);
 
 extern KtCursor kt_cursor_copy(const KtCursor *cursor, MemoryContext context);
 
@@ -58,8 +72,9 @@ extern KtCursor kt_cursor_copy(const KtCursor *cursor, MemoryContext context);
 extern KtEventRef *kt_cursor_read(KtCursor *cursor, int limit, int *count);
 
 /*
- * The range of ids, from..to, that holds all events which to has seen and from
- * has not; false where there are none.  Inside kt_spi_begin() .. end().
+ * The range of ids, *first..*last, that holds all events which to has seen and
+ * from has not; false where there are none.  One walk over what from has not
+ * seen, however much that is.
  */
 extern bool kt_cursor_ids(const KtCursor *from, const KtCursor *to, int64 *first, int64 *last);
 

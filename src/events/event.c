@@ -293,10 +293,10 @@ kt_events_flush(void)
 	context = AllocSetContextCreate(CurrentMemoryContext, "kin_tr event flush",
 									ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(context);
-	era = kt_era();
 	xid = FullTransactionIdGetDatum(GetTopFullTransactionId());
 	actor = actor_name();
 	events = table_open(kt_relation_oid("events"), RowExclusiveLock);
+	era = kt_era();
 	partition = open_partition(events, recorded_at);
 	for (int i = 0; i < n; i++)
 		slots[i] = make_row(partition, &pending[i], recorded_at, xid, era, actor);

@@ -52,7 +52,7 @@ static const KtColumn columns[KT_EVENT_NCOLUMNS] = {
 
 const KtShape kt_event_shape = KT_SHAPE("events", columns);
 
-typedef struct Partition
+typedef struct KtLogPartition
 {
 	Relation	table;
 	Relation	by_transaction; /* (era, xid) */
@@ -115,39 +115,47 @@ is_index_of(Relation index, AttrNumber first, AttrNumber second)
 		(second == 0 || (index->rd_index->indnkeyatts > 1 && columns[1] == second));
 }
 
-/* The index that begins with these columns. */
-static Relation
-open_index(Relation table, AttrNumber first, AttrNumber second)
+/*
+ * Opens its indexes on (era, xid) and on id, in the order of the list, as every
+ * command does that locks all of them.
+ */
+static void
+open_indexes(Partition *partition)
 {
-	List	   *oids = RelationGetIndexList(table);
+	const AttrNumber *numbers = partition->numbers;
+	List	   *oids = RelationGetIndexList(partition->table);
 	ListCell   *cell;
 
 	foreach(cell, oids)
 	{
 		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
 
-		if (is_index_of(index, first, second))
-			return index;
-		index_close(index, AccessShareLock);
+		if (partition->by_transaction == NULL &&
+			is_index_of(index, numbers[KT_EVENT_ERA], numbers[KT_EVENT_XID]))
+			partition->by_transaction = index;
+		else if (partition->by_id == NULL && is_index_of(index, numbers[KT_EVENT_ID], 0))
+			partition->by_id = index;
+		else
+			index_close(index, AccessShareLock);
 	}
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("partition \"%s\" of kin_tr.events has no index that begins with column %d",
-					RelationGetRelationName(table), first),
-			 errhint("Give it those of kin_tr.events_default.")));
+	if (partition->by_transaction == NULL || partition->by_id == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("partition \"%s\" of kin_tr.events has no index on (%s)",
+						RelationGetRelationName(partition->table),
+						partition->by_id == NULL ? "id" : "era, xid"),
+				 errhint("Give it those of kin_tr.events_default.")));
 }
 
 static void
 open_partition(Partition *partition, Relation table)
 {
+	memset(partition, 0, sizeof(Partition));
 	partition->table = table;
 	memcpy(partition->numbers, kt_columns(table, &kt_event_shape), sizeof(partition->numbers));
-	partition->last_number = 0;
 	for (int i = 0; i <= KT_EVENT_CHANNEL; i++)
 		partition->last_number = Max(partition->last_number, partition->numbers[i]);
-	partition->by_transaction = open_index(table, partition->numbers[KT_EVENT_ERA],
-										   partition->numbers[KT_EVENT_XID]);
-	partition->by_id = open_index(table, partition->numbers[KT_EVENT_ID], 0);
+	open_indexes(partition);
 	partition->slot = table_slot_create(table, NULL);
 }
 
@@ -191,6 +199,14 @@ kt_log_close(KtLog *log)
 	table_close(log->events, NoLock);
 }
 
+void
+kt_log_lock(void)
+{
+	PushActiveSnapshot(GetLatestSnapshot());
+	kt_log_close(kt_log_open(DT_NOBEGIN));
+	PopActiveSnapshot();
+}
+
 /* Of the row that the partition's slot has. */
 static Datum
 value(const Partition *partition, KtEventColumn column)
@@ -207,16 +223,11 @@ value_sid(const Partition *partition, KtEventColumn column)
 		*DatumGetSidP(value(partition, column));
 }
 
-static uint64
-value_xid(const Partition *partition)
-{
-	return U64FromFullTransactionId(DatumGetFullTransactionId(value(partition, KT_EVENT_XID)));
-}
-
-static void
-append(KtEventRefs *refs, const Partition *partition)
+void
+kt_log_append(KtEventRefs *refs, const KtLogRow *row)
 {
 	MemoryContext old = MemoryContextSwitchTo(refs->context);
+	const Partition *partition = row->partition;
 	KtEventRef *ref;
 
 	if (refs->length == refs->capacity)
@@ -227,9 +238,9 @@ append(KtEventRefs *refs, const Partition *partition)
 			repalloc_huge(refs->items, sizeof(KtEventRef) * refs->capacity);
 	}
 	ref = &refs->items[refs->length++];
-	ref->id = DatumGetInt64(value(partition, KT_EVENT_ID));
-	ref->era = DatumGetInt32(value(partition, KT_EVENT_ERA));
-	ref->xid = value_xid(partition);
+	ref->id = row->id;
+	ref->era = row->era;
+	ref->xid = row->xid;
 	ref->date = DatumGetTimestampTz(value(partition, KT_EVENT_DATE));
 	ref->type = TextDatumGetCString(value(partition, KT_EVENT_TYPE));
 	ref->workspace = value_sid(partition, KT_EVENT_WORKSPACE);
@@ -241,33 +252,42 @@ append(KtEventRefs *refs, const Partition *partition)
 	MemoryContextSwitchTo(old);
 }
 
+/* The row that the partition's slot has. */
+static KtLogRow
+log_row(const Partition *partition)
+{
+	KtLogRow	row;
+
+	slot_getsomeattrs(partition->slot, partition->last_number);
+	row.id = DatumGetInt64(value(partition, KT_EVENT_ID));
+	row.era = DatumGetInt32(value(partition, KT_EVENT_ERA));
+	row.xid = U64FromFullTransactionId(DatumGetFullTransactionId(value(partition, KT_EVENT_XID)));
+	row.partition = partition;
+	return row;
+}
+
 /* One transaction's rows; any, where xid is 0. */
 static bool
 scan(const KtLog *log, Partition *partition, Relation index, ScanKey keys, int nkeys, uint64 xid,
-	 KtEventRefs *refs, int limit)
+	 KtLogVisit visit, void *arg)
 {
 	IndexScanDesc found = KT_INDEX_BEGINSCAN(partition->table, index, log->snapshot, nkeys);
-	bool		within = true;
+	bool		goes_on = true;
 
 	/* A cursor can name any number of transactions that have no events. */
 	CHECK_FOR_INTERRUPTS();
 	index_rescan(found, keys, nkeys, NULL, 0);
-	while (index_getnext_slot(found, ForwardScanDirection, partition->slot))
+	while (goes_on && index_getnext_slot(found, ForwardScanDirection, partition->slot))
 	{
+		KtLogRow	row = log_row(partition);
+
 		CHECK_FOR_INTERRUPTS();
-		slot_getsomeattrs(partition->slot, partition->last_number);
-		if (xid != 0 && value_xid(partition) != xid)
-			continue;
-		if (refs->length == limit)
-		{
-			within = false;
-			break;
-		}
-		append(refs, partition);
+		if (xid == 0 || row.xid == xid)
+			goes_on = visit(&row, arg);
 	}
 	index_endscan(found);
 	ExecClearTuple(partition->slot);
-	return within;
+	return goes_on;
 }
 
 static Datum
@@ -277,7 +297,7 @@ xid_datum(uint64 xid)
 }
 
 bool
-kt_log_read(KtLog *log, int32 era, uint64 from, uint64 to, KtEventRefs *refs, int limit)
+kt_log_read(KtLog *log, int32 era, uint64 from, uint64 to, KtLogVisit visit, void *arg)
 {
 	ScanKeyData keys[3];
 
@@ -285,31 +305,66 @@ kt_log_read(KtLog *log, int32 era, uint64 from, uint64 to, KtEventRefs *refs, in
 	ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_XID8GE, xid_datum(from));
 	ScanKeyInit(&keys[2], 2, BTLessEqualStrategyNumber, F_XID8LE, xid_datum(to));
 	for (int i = 0; i < log->npartitions; i++)
-		if (!scan(log, &log->partitions[i], log->partitions[i].by_transaction, keys, 3, 0, refs, limit))
+		if (!scan(log, &log->partitions[i], log->partitions[i].by_transaction, keys, 3, 0, visit, arg))
 			return false;
 	return true;
 }
 
 bool
-kt_log_read_later_eras(KtLog *log, int32 era, KtEventRefs *refs, int limit)
+kt_log_read_later_eras(KtLog *log, int32 era, KtLogVisit visit, void *arg)
 {
 	ScanKeyData key;
 
 	ScanKeyInit(&key, 1, BTGreaterStrategyNumber, F_INT4GT, Int32GetDatum(era));
 	for (int i = 0; i < log->npartitions; i++)
-		if (!scan(log, &log->partitions[i], log->partitions[i].by_transaction, &key, 1, 0, refs, limit))
+		if (!scan(log, &log->partitions[i], log->partitions[i].by_transaction, &key, 1, 0, visit, arg))
 			return false;
 	return true;
 }
 
 bool
-kt_log_read_above(KtLog *log, int64 after, uint64 xid, KtEventRefs *refs, int limit)
+kt_log_read_above(KtLog *log, int64 after, uint64 xid, KtLogVisit visit, void *arg)
 {
 	ScanKeyData key;
 
 	ScanKeyInit(&key, 1, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(after));
 	for (int i = 0; i < log->npartitions; i++)
-		if (!scan(log, &log->partitions[i], log->partitions[i].by_id, &key, 1, xid, refs, limit))
+		if (!scan(log, &log->partitions[i], log->partitions[i].by_id, &key, 1, xid, visit, arg))
 			return false;
 	return true;
+}
+
+/* The last of a partition's, below an xid. */
+static uint64
+last_xid(const KtLog *log, Partition *partition, int32 era, uint64 below)
+{
+	IndexScanDesc found = KT_INDEX_BEGINSCAN(partition->table, partition->by_transaction,
+											 log->snapshot, 2);
+	ScanKeyData keys[2];
+	uint64		xid = 0;
+
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(era));
+	ScanKeyInit(&keys[1], 2, BTLessStrategyNumber, F_XID8LT, xid_datum(below));
+	index_rescan(found, keys, 2, NULL, 0);
+	if (index_getnext_slot(found, BackwardScanDirection, partition->slot))
+		xid = log_row(partition).xid;
+	index_endscan(found);
+	ExecClearTuple(partition->slot);
+	return xid;
+}
+
+uint64
+kt_log_highest_xid(KtLog *log, int32 era, uint64 but)
+{
+	uint64		highest = 0;
+
+	for (int i = 0; i < log->npartitions; i++)
+	{
+		uint64		xid = last_xid(log, &log->partitions[i], era, PG_UINT64_MAX);
+
+		if (but != 0 && xid == but)
+			xid = last_xid(log, &log->partitions[i], era, but);
+		highest = Max(highest, xid);
+	}
+	return highest;
 }

@@ -56,6 +56,20 @@ typedef struct KtEventRefs
 	KtEventRef *items;
 } KtEventRefs;
 
+/* An event that has been found, to be looked at before the next one is. */
+typedef struct KtLogRow
+{
+	int64		id;
+	int32		era;
+	uint64		xid;
+	const struct KtLogPartition *partition;
+} KtLogRow;
+
+/* What is done with each; false: enough. */
+typedef bool (*KtLogVisit) (const KtLogRow *row, void *arg);
+
+extern void kt_log_append(KtEventRefs *refs, const KtLogRow *row);
+
 /*
  * The partitions of what was recorded since a moment, open for reading under
  * the active snapshot.
@@ -66,12 +80,22 @@ extern KtLog *kt_log_open(TimestampTz since);
 extern void kt_log_close(KtLog *log);
 
 /*
- * Append what is there, in no order: of an era's transactions from..to; of later
- * eras; of one transaction, with an id above after.  False where the list would
- * become longer than limit; some have been appended by then.
+ * Locks all that reading the log may lock, in the order in which commands on a
+ * table lock its indexes: who takes one index now and another one later in its
+ * transaction waits in a circle with a REINDEX between.
  */
-extern bool kt_log_read(KtLog *log, int32 era, uint64 from, uint64 to, KtEventRefs *refs, int limit);
-extern bool kt_log_read_later_eras(KtLog *log, int32 era, KtEventRefs *refs, int limit);
-extern bool kt_log_read_above(KtLog *log, int64 after, uint64 xid, KtEventRefs *refs, int limit);
+extern void kt_log_lock(void);
+
+/*
+ * Visit what is there, in no order: of an era's transactions from..to; of later
+ * eras; of one transaction, with an id above after.  False where the visitor
+ * had enough.
+ */
+extern bool kt_log_read(KtLog *log, int32 era, uint64 from, uint64 to, KtLogVisit visit, void *arg);
+extern bool kt_log_read_later_eras(KtLog *log, int32 era, KtLogVisit visit, void *arg);
+extern bool kt_log_read_above(KtLog *log, int64 after, uint64 xid, KtLogVisit visit, void *arg);
+
+/* The highest xid of an era's events, those of but left out; 0 where there is none. */
+extern uint64 kt_log_highest_xid(KtLog *log, int32 era, uint64 but);
 
 #endif							/* KIN_TR_EVENTS_LOG_H */

@@ -15,7 +15,6 @@
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -89,6 +88,7 @@ typedef struct Batch
 	int64		after;
 	int64		last;
 	int64		dropped;		/* the highest id among those dropped at its beginning */
+	bool		known;			/* the eras of both cursors */
 	bool		empty;
 } Batch;
 
@@ -115,6 +115,7 @@ parse_id(const char *text, int64 *id)
 static bool
 parse_batch(char *text, Batch *batch)
 {
+	bool		from_known;
 	char	   *parts[5];
 
 	for (int i = 0; i < lengthof(parts); i++)
@@ -126,8 +127,11 @@ parse_batch(char *text, Batch *batch)
 		if (text != NULL)
 			*text++ = '\0';
 	}
-	return kt_cursor_parse(parts[0], &batch->from) && kt_cursor_parse(parts[1], &batch->to) &&
-		parse_id(parts[2], &batch->after) && parse_id(parts[3], &batch->last) &&
+	if (!kt_cursor_parse(parts[0], &batch->from, &from_known) ||
+		!kt_cursor_parse(parts[1], &batch->to, &batch->known))
+		return false;
+	batch->known = batch->known && from_known;
+	return parse_id(parts[2], &batch->after) && parse_id(parts[3], &batch->last) &&
 		parse_id(parts[4], &batch->dropped);
 }
 
@@ -143,16 +147,55 @@ refuse_expired(const KtCursor *cursor, const KtDropped *dropped)
 				 errhint("Read the state from the tables, and go on from current_cursor().")));
 }
 
-/* Ids of transactions of an era that is not this database's mean nothing here. */
+/* A standby that has not replayed what its primary has given out already. */
 static void
-refuse_foreign(const KtCursor *cursor)
+refuse_early(void)
 {
-	if (!kt_era_is_known(cursor->era))
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("what the cursor leads on to is not yet here"),
+			 errdetail("It comes from a server that this standby is behind of."),
+			 errhint("Try again when the standby has caught up, or read from that server.")));
+}
+
+/*
+ * Ids of transactions of an era that is not this database's mean nothing here;
+ * nor do those that are yet to be given out.  A standby may have yet to hear of
+ * an era.
+ */
+static void
+refuse_foreign(const KtCursor *cursor, bool known)
+{
+	bool		over;
+	bool		foreign;
+
+	if (!known && RecoveryInProgress() && cursor->era.number > kt_era_last(&over, &foreign).number)
+		refuse_early();
+	if (!known)
 		ereport(ERROR,
 				(errcode(KT_ERRCODE_CURSOR_EXPIRED),
 				 errmsg("the cursor is of an era of events that this database does not know"),
 				 errdetail("It comes from another database, or from after the backup that this one was restored from."),
 				 errhint("Read the state from the tables, and go on from current_cursor().")));
+	if (kt_cursor_is_ahead(cursor))
+		ereport(ERROR,
+				(errcode(KT_ERRCODE_CURSOR_EXPIRED),
+				 errmsg("the cursor is ahead of this database"),
+				 errdetail("It has seen a transaction that has yet to come: this is a copy of the database that it is of, or a crash has undone what was not yet on the disk."),
+				 errhint("Read the state from the tables, and go on from current_cursor(). In a copy call begin_era() first.")));
+}
+
+/* Where a batch goes on: its cursors are parsed. */
+static void
+continue_batch(Batch *batch, const KtDropped *dropped)
+{
+	refuse_foreign(&batch->to, batch->known);
+	/* What had been given, or dropped before, is no loss. */
+	if (dropped->id > Max(batch->after, batch->dropped))
+		refuse_expired(&batch->from, dropped);
+	batch->empty = batch->after >= batch->last;
+	if (!batch->empty && !kt_cursor_is_here(&batch->from, &batch->to))
+		refuse_early();
 }
 
 /* A fresh cursor, or one within a batch. */
@@ -160,6 +203,7 @@ static void
 open_batch(char *text, Batch *batch)
 {
 	KtDropped	dropped = kt_cursor_dropped();
+	KtCursor	now;
 
 	memset(batch, 0, sizeof(Batch));
 	if (text == NULL)
@@ -168,22 +212,20 @@ open_batch(char *text, Batch *batch)
 	{
 		if (!parse_batch(pstrdup(text), batch))
 			refuse_cursor(text);
-		refuse_foreign(&batch->to);
-		/* What had been given, or dropped before, is no loss. */
-		if (dropped.id > Max(batch->after, batch->dropped))
-			refuse_expired(&batch->from, &dropped);
-		batch->empty = batch->after >= batch->last;
+		continue_batch(batch, &dropped);
 		return;
 	}
-	else if (!kt_cursor_parse(text, &batch->from))
+	else if (!kt_cursor_parse(text, &batch->from, &batch->known))
 		refuse_cursor(text);
 	if (text != NULL)
 	{
-		refuse_foreign(&batch->from);
+		refuse_foreign(&batch->from, batch->known);
 		refuse_expired(&batch->from, &dropped);
 	}
 	batch->dropped = dropped.id;
-	batch->to = kt_cursor_at_snapshot();
+	/* A standby may be behind the server that the cursor is from. */
+	now = kt_cursor_at_snapshot();
+	batch->to = kt_cursor_union(&batch->from, &now);
 	if (kt_cursor_ids(&batch->from, &batch->to, &batch->after, &batch->last))
 		batch->after--;
 	else
@@ -561,7 +603,7 @@ kin_tr_events_since(PG_FUNCTION_ARGS)
 				 errhint("Leave it out for 1000; next_cursor leads on from any number.")));
 	fill_filter(fcinfo, &filter);
 	/* Dropping a partition heeds no snapshot: none may be dropped behind this one. */
-	LockRelationOid(kt_relation_oid("events"), AccessShareLock);
+	kt_log_lock();
 	kt_spi_begin(&spi);
 	PushActiveSnapshot(GetLatestSnapshot());
 	open_batch(cursor, &batch);

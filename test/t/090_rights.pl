@@ -195,6 +195,7 @@ sub calls
 		[ rebind_access => 'owner', '' ],
 		[ release_quarantine => 'owner', '' ],
 		[ check => 'owner', '' ],
+		[ begin_era => 'owner', '' ],
 		[ resume_after_restore => 'owner', '', '55000' ],
 	);
 }

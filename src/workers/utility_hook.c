@@ -1,7 +1,7 @@
 /*
  * utility_hook.c
- *		Commands that workers would be in the way of, or that make work for the
- *		launcher.
+ *		Commands that workers would be in the way of, or that make work for them
+ *		or for the launcher.
  *
  * A connected worker makes DROP DATABASE, RENAME, SET TABLESPACE and CREATE
  * DATABASE ... TEMPLATE of its database fail, and may deadlock with DROP
@@ -34,6 +34,7 @@
 
 #include "base/compat.h"
 #include "base/monotonic.h"
+#include "events/event.h"
 #include "workers/slots.h"
 #include "workers/workers.h"
 
@@ -316,6 +317,14 @@ run(PlannedStmt *statement, const char *query, bool read_only_tree, ProcessUtili
 								completion);
 }
 
+/* Its events come to light without a commit of their own, so nothing wakes those who wait for them. */
+static bool
+commits_prepared(Node *command)
+{
+	return IsA(command, TransactionStmt) &&
+		((TransactionStmt *) command)->kind == TRANS_STMT_COMMIT_PREPARED;
+}
+
 static void
 process_utility(PlannedStmt *statement, const char *query, bool read_only_tree,
 				ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *environment,
@@ -324,12 +333,15 @@ process_utility(PlannedStmt *statement, const char *query, bool read_only_tree,
 	Node	   *command = statement->utilityStmt;
 	/* A procedure that rolls back frees the statement that called it. */
 	bool		touches = touches_extension(command);
+	bool		wakes = commits_prepared(command);
 
 	if (IsTransactionState())
 		hold_if_needed(command, context);
 	run(statement, query, read_only_tree, context, params, environment, dest, completion);
 	if (touches)
 		extension_touched = true;
+	if (wakes && kt_events_committed)
+		kt_events_committed();
 }
 
 void

@@ -6,9 +6,9 @@
  * the rows of a call go to their partition at once, without an executor; that
  * the partition is the right one is seen to here.
  *
- * Ids are drawn from the sequence in tens, all for one call: were they kept for
- * the next, a backend could give an old, small id to an object that has newer
- * events.
+ * Ids are drawn from the sequence several at a time, for one call and the rows
+ * that it has locked by then: were they kept for the next, a backend could give an
+ * old, small id to an object that has newer events.
  */
 #include "postgres.h"
 
@@ -146,6 +146,12 @@ kt_event_id(void)
 	}
 	ids_left--;
 	return next_id++;
+}
+
+void
+kt_event_give_up_ids(void)
+{
+	ids_left = 0;
 }
 
 void

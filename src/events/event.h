@@ -38,8 +38,12 @@ typedef struct KtEvent
 /*
  * Draws an event's id.  The caller must hold the lock on the object's row, so
  * that an object's events have rising ids in the order in which they happened.
+ * Ids are drawn several at a time, for one call; so whoever locks a row gives up
+ * those that are left, which may be smaller than what others have given to events
+ * of the same object until then.
  */
 extern int64 kt_event_id(void);
+extern void kt_event_give_up_ids(void);
 
 /*
  * Adds an event to those that kt_events_flush() writes.  A function flushes

@@ -229,6 +229,8 @@ fetch(const KtSid *sid, KtRowLock lock, KtTask **task)
 	result = kt_row_fetch(tasks, sid, lock, &tuple);
 	*task = result == KT_ROW_FOUND ? read_row(tasks, tuple) : NULL;
 	table_close(tasks, NoLock);
+	if (lock != KT_ROW_READ)
+		kt_event_give_up_ids();
 	return result;
 }
 

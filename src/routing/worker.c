@@ -66,6 +66,9 @@ read_card(const KtSid *sid, KtRowLock lock, KtWorkerCard *card)
 		card->document = DatumGetInt64(v[COLUMN_DOCUMENT]);
 	}
 	table_close(workers, NoLock);
+	/* Who shares the lock makes no event of the worker's own. */
+	if (lock != KT_ROW_READ && lock != KT_ROW_TRY_SHARE)
+		kt_event_give_up_ids();
 	return result;
 }
 

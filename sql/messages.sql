@@ -50,12 +50,12 @@ CALL test.refused($$SELECT kin_tr.create_task()$$);
 ROLLBACK;
 
 -- a long text is cut, where a character ends
-CALL test.refused($$SELECT kin_tr.get_worker(repeat('ä', 100000))$$);
-CALL test.refused($$SELECT kin_tr.create_worker(repeat('ä', 100000))$$);
-CALL test.refused($$SELECT kin_tr.create_task(workspace => repeat('ä', 100000))$$);
-CALL test.refused($$SELECT kin_tr.create_task(routing_target => repeat('ä', 100000))$$);
-CALL test.refused($$SELECT kin_tr.cancel_task(repeat('ä', 100000))$$);
-CALL test.refused($$SELECT kin_tr.create_task_queue('q', task_order => repeat('ä', 100000))$$);
+CALL test.refused($$SELECT kin_tr.get_worker(repeat('ä', 500))$$);
+CALL test.refused($$SELECT kin_tr.create_worker(repeat('ä', 500))$$);
+CALL test.refused($$SELECT kin_tr.create_task(workspace => repeat('ä', 500))$$);
+CALL test.refused($$SELECT kin_tr.create_task(routing_target => repeat('ä', 500))$$);
+CALL test.refused($$SELECT kin_tr.cancel_task(repeat('ä', 500))$$);
+CALL test.refused($$SELECT kin_tr.create_task_queue('q', task_order => repeat('ä', 500))$$);
 CALL test.refused($$SELECT repeat('ä', 100000)::kin_tr.sid$$);
 CALL test.refused($$SELECT kin_tr.evaluate_expression(repeat('ä', 10000))$$);
 SELECT kin_tr._excerpt(repeat('x', 200)) = repeat('x', 200) AS whole, kin_tr._excerpt(repeat('x', 201)) = repeat('x', 200) || '...' AS cut;

@@ -115,12 +115,13 @@ CREATE FUNCTION kin_tr.current_cursor() RETURNS text
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_current_cursor'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.events_since IS
-'Events that a cursor has not seen, in the order of their ids, at most max (1 to 100000). cursor: NULL for the
+'Events that a cursor has not seen, in the order of their ids, at most max (1 to 100000), and fewer where their data is
+longer than 16 MB; when none comes there is no more. cursor: NULL for the
 oldest kept, or the next_cursor of the last event that was dealt with; where there was none, the same cursor again.
 types, resource (a SID, of any role in the event) and workspace narrow them down. No event is skipped and none comes
 twice, whatever commits in which order; the caller''s own uncommitted ones are not among them. Errors: KT010 where
 retention has dropped some that the cursor has not seen, or it is of another database or ahead of this one; on a
-standby 55000 where the rest of its batch is not yet there; 22023, 22P02, 42704. Locks nothing. Needs access of kind reader.';
+standby 55000 where the rest of its batch is not yet there; 22023, 22P02, 42704, 54000. Locks nothing. Needs access of kind reader.';
 COMMENT ON FUNCTION kin_tr.current_cursor() IS
 'A cursor that has seen all that is visible now: events_since() goes on from here. Needs access of kind reader
 somewhere.';

@@ -23,6 +23,7 @@
 
 #include "base/access.h"
 #include "base/errors.h"
+#include "base/limits.h"
 #include "base/guc.h"
 #include "base/spi.h"
 #include "base/text.h"
@@ -388,6 +389,8 @@ kt_workspace_argument(text *argument, KtAccess needed)
 	Workspace  *workspace;
 	int			usable;
 
+	if (argument != NULL)
+		kt_limit_text(PointerGetDatum(argument), "workspace");
 	if (name != NULL && name[0] != '\0')
 	{
 		workspace = workspace_by_name(sight, name);

@@ -45,7 +45,7 @@ kt_guc_define(void)
 							   GUC_REPORT,	/* so that a pooler can follow it */
 							   NULL, NULL, NULL);
 	DefineCustomIntVariable("kin_tr.max_attributes_size",
-							"Largest attributes of a task or worker, as jsonb.",
+							"Largest attributes of a task or worker, as jsonb and as text.",
 							NULL, &kt_max_attributes_size, 256, 1, 65536,
 							PGC_SUSET, GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomIntVariable("kin_tr.event_retention",

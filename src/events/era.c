@@ -43,7 +43,6 @@
 
 #include "base/columns.h"
 #include "base/compat.h"
-#include "base/home.h"
 #include "base/lock.h"
 #include "base/row.h"
 #include "base/spi.h"
@@ -267,7 +266,7 @@ kin_tr_begin_era(PG_FUNCTION_ARGS)
 	int32		number;
 	KtSpi		spi;
 
-	kt_require_writable(fcinfo);
+	PreventCommandIfReadOnly("begin_era()");
 	forget_other_schema();
 	LockRelationOid(kt_relation_oid("events"), ShareRowExclusiveLock);
 	kt_spi_begin(&spi);

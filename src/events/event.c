@@ -374,6 +374,15 @@ kt_data_boolean(KtData *data, const char *key, bool value)
 }
 
 void
+kt_data_null(KtData *data, const char *key)
+{
+	JsonbValue	value = {.type = jbvNull};
+
+	push_key(data, key);
+	pushJsonbValue(&data->state, WJB_VALUE, &value);
+}
+
+void
 kt_data_jsonb(KtData *data, const char *key, Jsonb *jsonb)
 {
 	JsonbValue	value = {.type = jbvBinary};

@@ -25,6 +25,7 @@
 #include "base/access.h"
 #include "base/clock.h"
 #include "base/errors.h"
+#include "base/limits.h"
 #include "base/spi.h"
 #include "events/cursor.h"
 #include "events/era.h"
@@ -324,11 +325,35 @@ static const char *const sid_names[] = {
 
 #define TASK_QUEUE_SID 4
 
+/* Bytes: the largest that kin_tr.max_attributes_size allows. */
+#define MAX_PRINTED (64 * 1024 * 1024)
+
+/* A batch ends behind the event with which its data has become so long. */
+#define MAX_BATCH_BYTES (16 * 1024 * 1024)
+
 static bool
 has_prefix(const JsonbValue *key, const char *prefix)
 {
 	return key->val.string.len >= strlen(prefix) &&
 		memcmp(key->val.string.val, prefix, strlen(prefix)) == 0;
+}
+
+/*
+ * A value that cannot be told, larger as text than any that is let in: it is null,
+ * and a key beside it says so, for one such event must not be an error for all.
+ */
+static bool
+is_too_large(const JsonbValue *value)
+{
+	return value->type == jbvString ? value->val.string.len > MAX_PRINTED :
+		kt_limit_printed(value->val.binary.data, MAX_PRINTED) > MAX_PRINTED;
+}
+
+static void
+add_omission(KtData *data, const char *key)
+{
+	kt_data_null(data, key);
+	kt_data_string(data, psprintf("%s_omitted", key), psprintf("more than %d bytes", MAX_PRINTED));
 }
 
 /*
@@ -348,11 +373,14 @@ add_keys(KtData *data, Jsonb *source, const char *with, const char *without)
 		if (token == WJB_KEY)
 			key = has_prefix(&value, with) && (without == NULL || !has_prefix(&value, without)) ?
 				pnstrdup(value.val.string.val, value.val.string.len) : NULL;
-		else if (token != WJB_VALUE || key == NULL)
+		else if (token != WJB_VALUE || key == NULL ||
+				 (value.type != jbvString && value.type != jbvBinary))
 			continue;
+		else if (is_too_large(&value))
+			add_omission(data, key);
 		else if (value.type == jbvString)
 			kt_data_string(data, key, pnstrdup(value.val.string.val, value.val.string.len));
-		else if (value.type == jbvBinary)
+		else
 			kt_data_string(data, key, JsonbToCString(NULL, value.val.binary.data, value.val.binary.len));
 	}
 }
@@ -459,14 +487,19 @@ read_page(const Batch *batch, const Filter *filter, int size, int *count)
 	return rows;
 }
 
-/* What it takes of memory, which attributes can make much, is given back. */
-static void
+/*
+ * What it takes of memory, which attributes can make much, is given back.  Returns
+ * the size of its data.
+ */
+static Size
 put_row(ReturnSetInfo *rsinfo, const Batch *batch, Row *row, Workspace *workspace, bool final)
 {
 	MemoryContext old = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(old, "kin_tr event", ALLOCSET_DEFAULT_SIZES);
 	Datum		values[12];
 	bool		nulls[12] = {false};
+	Jsonb	   *data;
+	Size		size;
 	KtSid		sid = kt_sid_of_event(row->recorded_at, row->id);
 	char	   *cursor;
 
@@ -489,15 +522,18 @@ put_row(ReturnSetInfo *rsinfo, const Batch *batch, Row *row, Workspace *workspac
 	nulls[8] = kt_sid_is_null(&row->resource);
 	values[9] = row->actor ? kt_text_datum(row->actor) : (Datum) 0;
 	nulls[9] = row->actor == NULL;
-	values[10] = JsonbPGetDatum(event_data(row, workspace));
+	data = event_data(row, workspace);
+	size = VARSIZE(data);
+	values[10] = JsonbPGetDatum(data);
 	values[11] = Int64GetDatum(row->id);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
+	return size;
 }
 
 /*
- * Puts up to max rows, one behind, for only the last row of a batch that is
+ * Puts up to max rows, fewer where they are large, one behind, for only the last row of a batch that is
  * complete carries the cursor "to".
  */
 static void
@@ -505,6 +541,7 @@ put_batch(ReturnSetInfo *rsinfo, Batch *batch, const Filter *filter, int max)
 {
 	Workspace	workspace = {0};
 	Row		   *held = NULL;
+	Size		size = 0;
 	int			put = 0;
 	int			n = 0;
 
@@ -522,8 +559,8 @@ put_batch(ReturnSetInfo *rsinfo, Batch *batch, const Filter *filter, int max)
 				continue;
 			if (held != NULL)
 			{
-				put_row(rsinfo, batch, held, &workspace, false);
-				if (++put == max)
+				size += put_row(rsinfo, batch, held, &workspace, false);
+				if (++put == max || size >= MAX_BATCH_BYTES)
 					return;
 			}
 			held = &rows[i];
@@ -531,7 +568,7 @@ put_batch(ReturnSetInfo *rsinfo, Batch *batch, const Filter *filter, int max)
 		batch->empty = n < page;
 	}
 	if (held != NULL)
-		put_row(rsinfo, batch, held, &workspace, true);
+		(void) put_row(rsinfo, batch, held, &workspace, true);
 }
 
 /* A misspelt type would never come. */
@@ -545,8 +582,11 @@ check_types(ArrayType *types)
 	deconstruct_array(types, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &n);
 	for (int i = 0; i < n; i++)
 	{
-		char	   *type = nulls[i] ? "NULL" : TextDatumGetCString(values[i]);
+		char	   *type;
 
+		if (!nulls[i])
+			kt_limit_text(values[i], "types");
+		type = nulls[i] ? "NULL" : TextDatumGetCString(values[i]);
 		if (!kt_event_type_exists(type))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -571,7 +611,7 @@ fill_filter(FunctionCallInfo fcinfo, Filter *filter)
 	}
 	if (!PG_ARGISNULL(3))
 	{
-		char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(3));
+		char	   *name = kt_limit_argument(fcinfo, 3, "resource");
 		KtSid	   *sid = palloc(sizeof(KtSid));
 
 		if (!kt_sid_parse(name, strlen(name), sid))
@@ -590,7 +630,7 @@ kin_tr_events_since(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	int			max = PG_ARGISNULL(1) ? 1000 : PG_GETARG_INT32(1);
-	char	   *cursor = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char	   *cursor = kt_limit_argument(fcinfo, 0, "cursor");
 	Filter		filter;
 	Batch		batch;
 	KtSpi		spi;

@@ -4,8 +4,7 @@
  *
  * Nothing is copied but numbers: a string's value points into the jsonb.  A
  * small whole number is decoded from its numeric by hand, since going through
- * numeric's text would cost more than the rest of an evaluation; the format on
- * disk, which is what jsonb holds, has not changed since PostgreSQL 9.1.
+ * numeric's text would cost more than the rest of an evaluation.
  */
 #include "postgres.h"
 
@@ -16,15 +15,9 @@
 
 #include "base/compat.h"
 #include "base/guc.h"
+#include "base/limits.h"
+#include "base/numeric.h"
 #include "routing/attributes.h"
-
-/* Of a numeric's short form: utils/adt/numeric.c. */
-#define NUMERIC_SHORT_FLAG			0x8000
-#define NUMERIC_SPECIAL_FLAGS		0xC000
-#define NUMERIC_SHORT_SIGN			0x2000
-#define NUMERIC_SHORT_SCALE			0x1F80
-#define NUMERIC_SHORT_WEIGHT_SIGN	0x0040
-#define NUMERIC_SHORT_WEIGHT		0x003F
 
 /* A whole number below 10^16: at most four digits of base 10,000. */
 static bool
@@ -269,13 +262,8 @@ kt_attributes_check_object(Jsonb *value, const char *argument)
 void
 kt_attributes_check(Jsonb *attributes, const char *argument)
 {
-	Size		size = VARSIZE(attributes);
-
 	kt_attributes_check_object(attributes, argument);
-	if (size > (Size) kt_max_attributes_size * 1024)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("%s are too large: %zu bytes as jsonb", argument, size),
-				 errdetail("kin_tr.max_attributes_size allows %d kB.", kt_max_attributes_size),
-				 errhint("Keep large documents in a table of your own, and their key in the attributes.")));
+	kt_limit_document(attributes, (Size) kt_max_attributes_size * 1024, psprintf("%s are", argument),
+					  "kin_tr.max_attributes_size",
+					  "Keep large documents in a table of your own, and their key in the attributes.");
 }

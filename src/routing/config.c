@@ -22,6 +22,7 @@
 #include "utils/memutils.h"
 
 #include "base/errors.h"
+#include "base/limits.h"
 #include "base/lock.h"
 #include "base/name.h"
 #include "base/spi.h"
@@ -565,7 +566,7 @@ kt_config_sid_argument(FunctionCallInfo fcinfo, int argument, const char *kind)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("%s must not be null", name),
 				 errhint("A %s's sid is %s and 32 hexadecimal digits.", name, kind)));
-	given = text_to_cstring(PG_GETARG_TEXT_PP(argument));
+	given = kt_limit_argument(fcinfo, argument, name);
 	if (kt_sid_parse(given, strlen(given), &sid) && kt_sid_is(&sid, kind))
 		return sid;
 	mistaken = kt_kind_mistaken(kind, given);

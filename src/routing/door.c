@@ -28,6 +28,7 @@
 
 #include "base/errors.h"
 #include "base/home.h"
+#include "base/limits.h"
 #include "base/spi.h"
 #include "base/access.h"
 #include "routing/config.h"
@@ -44,6 +45,7 @@ typedef struct Door
 {
 	FmgrInfo	inner;
 	int			workspace_argument; /* -1: none */
+	char	   *texts[FUNC_MAX_ARGS];	/* names of its arguments of type text, else NULL */
 } Door;
 
 static Oid
@@ -79,6 +81,8 @@ open_door(FunctionCallInfo fcinfo)
 	for (int i = 0; i < form->pronargs && i < n; i++)
 	{
 		inner_types[i] = form->proargtypes.values[i];
+		if (names != NULL && inner_types[i] == TEXTOID)
+			door->texts[i] = MemoryContextStrdup(outer->fn_mcxt, names[i]);
 		if (names != NULL && strcmp(names[i], "workspace") == 0)
 		{
 			door->workspace_argument = i;
@@ -155,6 +159,14 @@ rethrow_without_context(MemoryContext context)
 	ReThrowError(error);
 }
 
+static void
+limit_texts(FunctionCallInfo fcinfo, const Door *door)
+{
+	for (int i = 0; i < PG_NARGS(); i++)
+		if (door->texts[i] != NULL && !PG_ARGISNULL(i))
+			kt_limit_text(PG_GETARG_DATUM(i), door->texts[i]);
+}
+
 /* Calls the inner function as owner; workspace NULL: it has none, or it is NULL. */
 static Datum
 call_inner(FunctionCallInfo fcinfo, Door *door, KtSid *workspace)
@@ -197,6 +209,7 @@ pass(FunctionCallInfo fcinfo, KtAccess needed)
 
 	if (needed > KT_ACCESS_READER)
 		kt_require_writable(fcinfo);
+	limit_texts(fcinfo, door);
 	if (door->workspace_argument < 0)
 	{
 		kt_access_require_owner(psprintf("call %s()", get_func_name(fcinfo->flinfo->fn_oid)));
@@ -245,6 +258,7 @@ kin_tr_door_grant(PG_FUNCTION_ARGS)
 	KtSid		workspace;
 
 	kt_require_writable(fcinfo);
+	limit_texts(fcinfo, door);
 	if (PG_ARGISNULL(door->workspace_argument))
 	{
 		kt_access_require_owner("grant access to every workspace");

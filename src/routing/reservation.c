@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/errors.h"
 #include "base/home.h"
+#include "base/limits.h"
 #include "base/row.h"
 #include "base/spi.h"
 #include "base/access.h"
@@ -597,11 +598,11 @@ kin_tr_reject_reservation(PG_FUNCTION_ARGS)
 		kt_reservation_transition(call.config, call.reservation, call.task,
 								  KT_RESERVATION_REJECTED, NULL, call.now);	/* the error */
 	end_offer(call.config, call.reservation, call.task, KT_RESERVATION_REJECTED,
-			  PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1)), call.now);
+			  kt_limit_argument(fcinfo, 1, "reason"), call.now);
 	if (!PG_ARGISNULL(2))
 	{
 		KtSid		activity = kt_worker_resolve_activity(call.config,
-														  text_to_cstring(PG_GETARG_TEXT_PP(2)),
+														  kt_limit_argument(fcinfo, 2, "activity"),
 														  &call.reservation->workspace);
 
 		if (kt_worker_read(&call.reservation->worker, true, &worker))

@@ -13,6 +13,7 @@
 #include "base/compat.h"
 #include "base/errors.h"
 #include "base/home.h"
+#include "base/limits.h"
 #include "base/spi.h"
 #include "base/text.h"
 #include "base/access.h"
@@ -49,12 +50,6 @@ enum
 	ARG_NOT_BEFORE,
 	ARG_IN_PLACE_OF
 };
-
-static char *
-text_argument(FunctionCallInfo fcinfo, int argument)
-{
-	return PG_ARGISNULL(argument) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argument));
-}
 
 static text *
 workspace_argument(FunctionCallInfo fcinfo, int argument)
@@ -117,7 +112,8 @@ check_route_arguments(FunctionCallInfo fcinfo, const KtTask *task)
 				 errhint("To put it into a queue give that queue's SID as routing_target.")));
 	if (!PG_ARGISNULL(ARG_WORKFLOW) && !kt_sid_is_null(&task->routing_target))
 	{
-		KtSid		workflow = kt_config_resolve(kt_config(), KT_WORKFLOW, text_argument(fcinfo, ARG_WORKFLOW),
+		KtSid		workflow = kt_config_resolve(kt_config(), KT_WORKFLOW,
+												 kt_limit_argument(fcinfo, ARG_WORKFLOW, "workflow"),
 												 &task->workspace);
 
 		if (!kt_sid_equal(&workflow, &task->routing_target))
@@ -135,10 +131,10 @@ check_route_arguments(FunctionCallInfo fcinfo, const KtTask *task)
 static KtConfig *
 resolve_route(FunctionCallInfo fcinfo, KtTask *task)
 {
-	char	   *target = text_argument(fcinfo, ARG_ROUTING_TARGET);
-	char	   *workflow = text_argument(fcinfo, ARG_WORKFLOW);
-	char	   *queue = text_argument(fcinfo, ARG_TASK_QUEUE);
-	char	   *channel = text_argument(fcinfo, ARG_TASK_CHANNEL);
+	char	   *target = kt_limit_argument(fcinfo, ARG_ROUTING_TARGET, "routing_target");
+	char	   *workflow = kt_limit_argument(fcinfo, ARG_WORKFLOW, "workflow");
+	char	   *queue = kt_limit_argument(fcinfo, ARG_TASK_QUEUE, "task_queue");
+	char	   *channel = kt_limit_argument(fcinfo, ARG_TASK_CHANNEL, "task_channel");
 	const KtSid *ws = &task->workspace;
 
 	task->filter = KT_DIRECT;
@@ -349,7 +345,7 @@ kin_tr_create_task(PG_FUNCTION_ARGS)
 	*result = task.sid;
 	kt_spi_begin(&spi);
 	if (!PG_ARGISNULL(ARG_IDEMPOTENCY_KEY) &&
-		key_was_used(&task.workspace, text_argument(fcinfo, ARG_IDEMPOTENCY_KEY),
+		key_was_used(&task.workspace, kt_limit_argument(fcinfo, ARG_IDEMPOTENCY_KEY, "idempotency_key"),
 					 request_hash(fcinfo, task.attributes), result))
 	{
 		kt_spi_end(&spi);
@@ -522,7 +518,7 @@ kin_tr_update_task(PG_FUNCTION_ARGS)
 		task->priority = integer_argument(fcinfo, 2, "priority", 0, PG_INT32_MAX);
 	if (!PG_ARGISNULL(3))
 	{
-		task->task_channel = kt_config_resolve_and_lock(KT_TASK_CHANNEL, text_argument(fcinfo, 3),
+		task->task_channel = kt_config_resolve_and_lock(KT_TASK_CHANNEL, kt_limit_argument(fcinfo, 3, "task_channel"),
 														&task->workspace);
 		call.config = kt_config();
 	}
@@ -548,7 +544,7 @@ kin_tr_cancel_task(PG_FUNCTION_ARGS)
 	Call		call;
 
 	begin(&call, fcinfo, 2, 3);
-	kt_task_cancel(call.config, call.task, PG_ARGISNULL(1) ? "canceled" : text_argument(fcinfo, 1),
+	kt_task_cancel(call.config, call.task, PG_ARGISNULL(1) ? "canceled" : kt_limit_argument(fcinfo, 1, "reason"),
 				   call.now);
 	return end(&call);
 }
@@ -561,7 +557,7 @@ kin_tr_wrapup_task(PG_FUNCTION_ARGS)
 
 	begin(&call, fcinfo, 2, 3);
 	if (!PG_ARGISNULL(1))
-		call.task->reason = text_argument(fcinfo, 1);
+		call.task->reason = kt_limit_argument(fcinfo, 1, "reason");
 	kt_task_wrap_up(call.config, call.task, call.now);
 	return end(&call);
 }
@@ -580,7 +576,7 @@ kin_tr_complete_task(PG_FUNCTION_ARGS)
 		kt_task_transition(call.task, KT_TASK_COMPLETED);	/* the error */
 	if (!PG_ARGISNULL(1))
 		kt_task_merge_attributes(call.config, call.task, PG_GETARG_JSONB_P(1), call.now);
-	kt_task_complete(call.config, call.task, text_argument(fcinfo, 2), call.now);
+	kt_task_complete(call.config, call.task, kt_limit_argument(fcinfo, 2, "reason"), call.now);
 	return end(&call);
 }
 

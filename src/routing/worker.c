@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/errors.h"
 #include "base/home.h"
+#include "base/limits.h"
 #include "base/row.h"
 #include "base/spi.h"
 #include "base/text.h"
@@ -237,8 +238,8 @@ kin_tr_update_worker_activity(PG_FUNCTION_ARGS)
 				 errmsg("worker and activity must not be null"),
 				 errhint("Give the SID or the name of each.")));
 	kt_spi_begin(&spi);
-	worker = kt_config_resolve(config, KT_WORKER, text_to_cstring(PG_GETARG_TEXT_PP(0)), &workspace);
-	activity = kt_worker_resolve_activity(config, text_to_cstring(PG_GETARG_TEXT_PP(1)), &workspace);
+	worker = kt_config_resolve(config, KT_WORKER, kt_limit_argument(fcinfo, 0, "worker"), &workspace);
+	activity = kt_worker_resolve_activity(config, kt_limit_argument(fcinfo, 1, "activity"), &workspace);
 	if (reject && kt_config_activity(config, &activity)->available)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -18,6 +18,7 @@
 
 #include "base/compat.h"
 #include "base/errors.h"
+#include "base/limits.h"
 #include "base/spi.h"
 #include "base/text.h"
 #include "base/access.h"
@@ -572,13 +573,8 @@ kin_tr_normalize_workflow(PG_FUNCTION_ARGS)
 	Jsonb	   *result;
 	KtSpi		spi;
 
-	if (VARSIZE(configuration) > MAX_CONFIGURATION_SIZE)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("workflow configuration is too large: %u bytes as jsonb",
-						(unsigned) VARSIZE(configuration)),
-				 errdetail("The limit is %d bytes.", MAX_CONFIGURATION_SIZE),
-				 errhint("Keep in it what routing needs, and the rest elsewhere.")));
+	kt_limit_document(configuration, MAX_CONFIGURATION_SIZE, "workflow configuration is", NULL,
+					  "Keep in it what routing needs, and the rest elsewhere.");
 	check_in_workspace(configuration, workspace, &warnings);
 	kt_spi_begin(&spi);
 	result = with_queue_sids(configuration, workspace);

@@ -19,6 +19,7 @@
 #include "commands/async.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/memutils.h"
 
 #include "base/clock.h"
@@ -107,8 +108,8 @@ notify(const Listener *listener, const char *cursor)
 }
 
 /*
- * So much has happened, more than kin_tr.debug_far_behind, that it is not listed: all are told to look, with a
- * count of 0 for "many".
+ * So much has happened, more than kin_tr.debug_far_behind, that it is not listed:
+ * all are told to look, with a count of 0 for "many".
  */
 static int
 ring_for_all(HTAB *listeners)
@@ -175,6 +176,17 @@ kt_bell_ring(KtCursor *cursor, int *nevents)
 	return rung;
 }
 
+/*
+ * The queue of NOTIFYs ends where the slowest listener of the cluster is, and one
+ * who stays in a transaction lets it fill.  PostgreSQL looks again where that is
+ * after a NOTIFY, of which none succeeds any more, and here.
+ */
+static void
+make_room(void)
+{
+	(void) OidFunctionCall0(F_PG_NOTIFICATION_QUEUE_USAGE);
+}
+
 KtCursor
 kt_bell_load(void)
 {
@@ -186,6 +198,7 @@ kt_bell_load(void)
 	bool		found;
 	bool		known;
 
+	make_room();
 	kt_spi_begin(&spi);
 	spi_context = MemoryContextSwitchTo(context);
 	found = kt_spi(&plan, NULL, NULL) > 0 &&

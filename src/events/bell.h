@@ -16,7 +16,11 @@
  */
 extern int	kt_bell_ring(KtCursor *cursor, int *events);
 
-/* Up to where it has been rung in this database; stored when something was. */
+/*
+ * Up to where it has been rung in this database; stored when something was.  Who
+ * loads it begins, or begins again after an error, such as that the queue of
+ * NOTIFYs was full: so loading makes room there, where there may be some.
+ */
 extern KtCursor kt_bell_load(void);
 extern void kt_bell_store(const KtCursor *cursor);
 

@@ -899,7 +899,8 @@ sub run_round
 	return;
 }
 
-# Each reservation and its end is told in the log of events exactly once.
+# Each reservation and its end is told in the log of events exactly once, and all
+# of an object in the order of its versions.
 sub compare_with_events
 {
 	my ($wrong) = $dbh->selectrow_array(q{
@@ -914,6 +915,9 @@ sub compare_with_events
 		        ELSE 'reservation.created reservation.' || r.reservation_status END});
 
 	die "events of $wrong reservations do not tell their story\n" if $wrong;
+
+	my @disordered = disordered($dbh);
+	die "events of @disordered are out of order\n" if @disordered;
 	return;
 }
 

@@ -11,7 +11,7 @@ use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 
-our @EXPORT = qw(start_node connect_to query_until worker_pid wait_for_worker sqlstate_of is_sound
+our @EXPORT = qw(start_node connect_to query_until worker_pid wait_for_worker sqlstate_of is_sound disordered
 	ids events_from start_late_writers find_program);
 
 # A running server. Options: preload (default 1), conf (lines for
@@ -157,22 +157,29 @@ COMMIT;
 		'-h', $node->host, '-p', $node->port, 'postgres' ], '>', $output, '2>&1');
 }
 
+# The objects whose events are not in the order of their versions.
+sub disordered
+{
+	my ($dbh) = @_;
+
+	return @{ $dbh->selectcol_arrayref(q{
+		SELECT DISTINCT resource_sid
+		  FROM (SELECT resource_sid, version, lag(version) OVER (PARTITION BY resource_sid ORDER BY id) AS before
+		          FROM (SELECT id, resource_sid, (data ->> CASE left(resource_sid, 2) WHEN 'WT' THEN 'task_version' ELSE 'worker_version' END)::bigint AS version
+		                  FROM kin_tr.events WHERE left(resource_sid, 2) IN ('WT', 'WK')) e
+		         WHERE version IS NOT NULL) v
+		 WHERE version < before}) };
+}
+
 # Nothing is broken, events are in order, nobody idle fits a waiting task, and none
 # ever did whom the router had to be told of by the sweep.
 sub is_sound
 {
 	my ($dbh, $where) = @_;
 	my $faults = $dbh->selectcol_arrayref(q{SELECT concat_ws(' ', invariant, object, detail) FROM kin_tr.check()});
-	my $disordered = $dbh->selectcol_arrayref(q{
-		SELECT DISTINCT resource_sid
-		  FROM (SELECT resource_sid, version, lag(version) OVER (PARTITION BY resource_sid ORDER BY id) AS before
-		          FROM (SELECT id, resource_sid, (data ->> CASE left(resource_sid, 2) WHEN 'WT' THEN 'task_version' ELSE 'worker_version' END)::bigint AS version
-		                  FROM kin_tr.events WHERE left(resource_sid, 2) IN ('WT', 'WK')) e
-		         WHERE version IS NOT NULL) v
-		 WHERE version < before});
 
 	Test::More::is(join('; ', @$faults), '', "$where: check() finds nothing broken");
-	Test::More::is(join(' ', @$disordered), '', "$where: the events of a task or worker have its versions in their order");
+	Test::More::is(join(' ', disordered($dbh)), '', "$where: the events of a task or worker have its versions in their order");
 	Test::More::is($dbh->selectrow_array('SELECT kin_tr._sweep()'), 0, "$where: nobody idle fits a waiting task");
 	Test::More::is($dbh->selectrow_array(q{SELECT state FROM kin_tr.health() WHERE item = 'missed edges'}), 'ok',
 		"$where: no edge has been missed");

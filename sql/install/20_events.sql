@@ -115,7 +115,7 @@ CREATE FUNCTION kin_tr.current_cursor() RETURNS text
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_current_cursor'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.events_since IS
-'Events that a cursor has not seen, in the order of their ids, at most max (1 to 100000), and fewer where their data is
+'Events that a cursor has not seen, in the order of their ids, at most max (1 to 100000), and fewer where they are
 longer than 16 MB; when none comes there is no more. cursor: NULL for the
 oldest kept, or the next_cursor of the last event that was dealt with; where there was none, the same cursor again.
 types, resource (a SID, of any role in the event) and workspace narrow them down. No event is skipped and none comes

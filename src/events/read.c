@@ -328,7 +328,7 @@ static const char *const sid_names[] = {
 /* Bytes: the largest that kin_tr.max_attributes_size allows. */
 #define MAX_PRINTED (64 * 1024 * 1024)
 
-/* A batch ends behind the event with which its data has become so long. */
+/* A batch ends behind the event with which it has become so long. */
 #define MAX_BATCH_BYTES (16 * 1024 * 1024)
 
 static bool
@@ -489,7 +489,8 @@ read_page(const Batch *batch, const Filter *filter, int size, int *count)
 
 /*
  * What it takes of memory, which attributes can make much, is given back.  Returns
- * the size of its data.
+ * the size of what can be large: its data, and the cursor, which may name thousands
+ * of transactions.
  */
 static Size
 put_row(ReturnSetInfo *rsinfo, const Batch *batch, Row *row, Workspace *workspace, bool final)
@@ -523,7 +524,7 @@ put_row(ReturnSetInfo *rsinfo, const Batch *batch, Row *row, Workspace *workspac
 	values[9] = row->actor ? kt_text_datum(row->actor) : (Datum) 0;
 	nulls[9] = row->actor == NULL;
 	data = event_data(row, workspace);
-	size = VARSIZE(data);
+	size = VARSIZE(data) + strlen(cursor);
 	values[10] = JsonbPGetDatum(data);
 	values[11] = Int64GetDatum(row->id);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
@@ -533,8 +534,8 @@ put_row(ReturnSetInfo *rsinfo, const Batch *batch, Row *row, Workspace *workspac
 }
 
 /*
- * Puts up to max rows, fewer where they are large, one behind, for only the last row of a batch that is
- * complete carries the cursor "to".
+ * Puts up to max rows, fewer where they are large, one behind, for only the last
+ * row of a batch that is complete carries the cursor "to".
  */
 static void
 put_batch(ReturnSetInfo *rsinfo, Batch *batch, const Filter *filter, int max)

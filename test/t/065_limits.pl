@@ -89,6 +89,19 @@ cmp_ok($first, '<', 100, 'a batch of large events is cut before it has as many a
 my (undef, @rest) = events_from($dbh, $cursor, 1000);
 is($first + @rest, value('SELECT count(*) FROM kin_tr.events WHERE xid = (SELECT max(xid::text::bigint)::text::xid8 FROM kin_tr.events)'), 'and the next ones give the rest');
 
+# So are many small ones where each has a cursor that is long.
+$dbh->do('CREATE TABLE burnt (n integer)');
+$dbh->do(q{DO $$ BEGIN FOR i IN 1..4000 LOOP BEGIN INSERT INTO burnt VALUES (i); EXCEPTION WHEN division_by_zero THEN NULL; END; END LOOP; END $$});
+$dbh->do('SELECT kin_tr.create_task()');
+my ($era, $xmax) = split /;/, value('SELECT kin_tr.current_cursor()');
+$start = join ';', $era, $xmax, join ',', $xmax - 4000 .. $xmax - 2;
+$dbh->do('SELECT count(kin_tr.create_task()) FROM generate_series(1, 1000)');
+my $new = value('SELECT count(*) FROM kin_tr.events WHERE xid >= $1::text::xid8', $xmax);
+($cursor, $first) = $dbh->selectrow_array('SELECT (array_agg(next_cursor ORDER BY id DESC))[1], count(*) FROM kin_tr.events_since(?, 100000)', undef, $start);
+cmp_ok($first, '<', $new, 'a batch with long cursors is cut before it has all that there is');
+(undef, @rest) = events_from($dbh, $cursor, 1000);
+is($first + @rest, $new, 'and the next ones give the rest');
+
 $dbh->disconnect;
 $node->stop;
 done_testing();

@@ -7,7 +7,7 @@
 # (debootstrap, chroot).  No release has 16: for it, or for a build of your own,
 # give the path of its pg_config; kin_tr is then installed there.
 #
-# KINDS (default: unit regress isolation tap; readme, demo and fuzz are others) are test/run.sh's.  VERSIONS_DIR
+# KINDS (default: unit regress isolation tap) are test/run.sh's.  VERSIONS_DIR
 # (default: kin_tr-versions below TMPDIR or /tmp) keeps the systems, 2 GB each,
 # for the next time.  On Debian, as root or with sudo; three minutes a version
 # and the tests' own time.

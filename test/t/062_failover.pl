@@ -26,6 +26,18 @@ my $replica = connect_to($standby);
 sub value { my ($db, $sql, @values) = @_; return scalar $db->selectrow_array($sql, undef, @values); }
 sub column { my ($db, $sql, @values) = @_; return @{ $db->selectcol_arrayref($sql, undef, @values) }; }
 sub events { return column($_[0], 'SELECT id FROM kin_tr.events'); }
+
+# A cursor, and all that it has seen, whatever the router writes meanwhile.
+sub now_and_events
+{
+	my ($db) = @_;
+
+	$db->do('BEGIN ISOLATION LEVEL REPEATABLE READ');
+	my @both = (now($db), events($db));
+	$db->do('COMMIT');
+	return @both;
+}
+
 sub now { return value($_[0], 'SELECT kin_tr.current_cursor()'); }
 sub catch_up { $primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert')); return; }
 sub batch { my ($db, $cursor, $max) = @_; return column($db, 'SELECT next_cursor FROM kin_tr.events_since(?, ?) ORDER BY id', $cursor, $max); }
@@ -136,8 +148,7 @@ $dbh->do(q{SELECT kin_tr.update_worker_activity('Alice', 'Available')});
 is(value($dbh, 'SELECT count(*) FROM kin_tr.event_eras'), 2, 'an era has begun');
 is(value($dbh, 'SELECT origin FROM kin_tr.event_eras ORDER BY number DESC LIMIT 1'), value($dbh, 'SELECT min(number) FROM kin_tr.event_eras'),
 	'in which ids of transactions go on');
-my $in_it = now($dbh);
-my @in_it = events($dbh);
+my ($in_it, @in_it) = now_and_events($dbh);
 query_until($standby, 'postgres', "SELECT EXISTS (SELECT FROM kin_tr.active_reservations() WHERE task_sid = '$prepared{first}')",
 	'the router offers what was committed before it came');
 
@@ -145,8 +156,7 @@ my $listener = connect_to($standby);
 $listener->do('LISTEN kin_tr');
 # Until the router has nothing to do and the relay has told of it.
 query_until($standby, 'postgres', q{SELECT NOT EXISTS (SELECT FROM kin_tr.tasks WHERE assignment_status = 'pending')}, 'all that waits has been offered');
-my $rung = now($dbh);
-my %rung = map { $_ => 1 } events($dbh);
+my ($rung, @rung) = now_and_events($dbh);
 for my $which (qw(second third))
 {
 	my $began = value($dbh, 'SELECT clock_timestamp()');
@@ -170,7 +180,7 @@ my @all = events($dbh);
 
 for ([ 'from the primary', $from_primary, @known ], [ 'from the standby', $from_standby, @known ], [ 'of right after the promotion', $after, @known ],
 	[ 'within a batch', $half, (grep { $before{$_} } @known), @half ], [ 'that was read on before the next era', $on_over, undef ],
-	[ 'from after the era had begun', $in_it, @in_it ], [ 'from when two were still prepared', $rung, keys %rung ])
+	[ 'from after the era had begun', $in_it, @in_it ], [ 'from when two were still prepared', $rung, @rung ])
 {
 	my ($which, $from, @seen) = @$_;
 	my (undef, @rows) = events_from($dbh, $from, 9);

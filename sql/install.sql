@@ -9,7 +9,7 @@ SELECT kin_tr.version() = (SELECT default_version FROM pg_available_extensions W
 SELECT count(*) AS workspaces FROM kin_tr.workspaces;
 SELECT * FROM kin_tr.check();
 SELECT item, state FROM kin_tr.health()
- WHERE item NOT IN ('preload', 'launcher', 'router', 'relay', 'housekeeping');
+ WHERE item NOT IN ('preload', 'launcher', 'router', 'relay', 'housekeeping', 'partitions');
 SELECT kin_tr.next_due();
 
 -- every table and view says what it is for

@@ -102,9 +102,10 @@ CREATE FUNCTION kin_tr.maintain() RETURNS TABLE (moved integer, partitions_made 
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_admin'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.maintain() IS
-'Moves finished tasks to history, makes the partitions of the coming weeks, drops those beyond retention, and
-forgets idempotency keys after seven days. The router does all this; without one, call it every minute or so.
-Waits for no lock longer than 50 ms, and leaves what it could not get for the next time. Only for the owner.';
+'Moves finished tasks to history, forgets idempotency keys after seven days, makes the partitions of the coming weeks and
+drops those beyond retention. The background processes do all this; without them, call it every minute or so. What is
+locked by somebody else it leaves for the next time: it waits 20 ms at most for each table. Where a partition cannot be
+made or dropped it warns, and does the rest. Only for the owner.';
 
 CREATE FUNCTION kin_tr._maintain() RETURNS TABLE (moved integer, partitions_made integer, partitions_dropped integer,
                                                   keys_deleted integer)
@@ -118,9 +119,10 @@ BEGIN
         moved := moved + n;
         EXIT WHEN n < 1000;
     END LOOP;
-    partitions_made := kin_tr._make_partitions();
-    partitions_dropped := kin_tr._drop_partitions();
     keys_deleted := kin_tr._delete_keys(10000);
+    partitions_made := kin_tr._maintain_partitions(true);
+    partitions_dropped := kin_tr._maintain_partitions(false);
+    PERFORM kin_tr._trim_defaults(10000);
     RETURN NEXT;
 END $$;
 
@@ -135,157 +137,4 @@ BEGIN
                                      ORDER BY k.recorded_at LIMIT max);
     GET DIAGNOSTICS n = ROW_COUNT;
     RETURN n;
-END $$;
-
--- Weeks begin on Monday, UTC.
-CREATE FUNCTION kin_tr._partition_name(parent text, week date) RETURNS text
-    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, kin_tr, pg_temp AS $$
-    SELECT parent || to_char(week, '"_"IYYY"w"IW')
-$$;
-
--- From a day to another, with what the default partition has in keys and indexes.
-CREATE FUNCTION kin_tr._make_partition(parent text, name text, from_day date, to_day date) RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
-BEGIN
-    EXECUTE format('CREATE TABLE kin_tr.%I (LIKE kin_tr.%I INCLUDING STORAGE INCLUDING COMPRESSION)', name, parent);
-    EXECUTE format('ALTER TABLE kin_tr.%I ENABLE ROW LEVEL SECURITY', name);
-    CASE parent
-        WHEN 'events' THEN
-            EXECUTE format('ALTER TABLE kin_tr.%I ADD PRIMARY KEY (id)', name);
-            EXECUTE format('CREATE INDEX ON kin_tr.%I (era, xid)', name);
-        WHEN 'task_history' THEN
-            EXECUTE format('ALTER TABLE kin_tr.%I ADD PRIMARY KEY (sid, workspace_sid)', name);
-            EXECUTE format('CREATE INDEX ON kin_tr.%I (left(attributes ->> ''call_sid'', 64)) WHERE attributes ? ''call_sid''', name);
-        ELSE
-            EXECUTE format('ALTER TABLE kin_tr.%I ADD PRIMARY KEY (sid, workspace_sid)', name);
-            EXECUTE format('CREATE INDEX ON kin_tr.%I (task_sid)', name);
-            EXECUTE format('CREATE INDEX ON kin_tr.%I (worker_sid, date_created)', name);
-    END CASE;
-    EXECUTE format('ALTER TABLE kin_tr.%I ATTACH PARTITION kin_tr.%I FOR VALUES FROM (%L) TO (%L)',
-                   parent, name, from_day::timestamp AT TIME ZONE 'UTC', to_day::timestamp AT TIME ZONE 'UTC');
-END $$;
-
--- Makes the partitions of the next weeks, from the day after tomorrow on: one
--- never has a row before it is there.  ATTACH and not PARTITION OF, which takes
--- an ACCESS EXCLUSIVE lock on the parent; the default partition is locked for
--- the moment in which it is looked through.  Those are no members of the
--- extension, so pg_dump treats them as any table.
-CREATE FUNCTION kin_tr._make_partitions() RETURNS integer
-    LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp SET lock_timeout = '50ms' AS $$
-DECLARE
-    parent text;
-    week date;
-    from_day date;
-    name text;
-    made integer := 0;
-BEGIN
-    -- A restored dump brings its own, which must not overlap.
-    IF NOT EXISTS (SELECT FROM kin_tr.workspaces) OR NOT kin_tr._lock_role(3) THEN
-        RETURN 0;
-    END IF;
-    FOREACH parent IN ARRAY ARRAY['events', 'task_history', 'reservation_history'] LOOP
-        FOR ahead IN 0 .. 3 LOOP
-            week := (date_trunc('week', clock_timestamp() AT TIME ZONE 'UTC') + ahead * interval '1 week')::date;
-            from_day := greatest(week, (clock_timestamp() AT TIME ZONE 'UTC')::date + 2);
-            name := kin_tr._partition_name(parent, week);
-            CONTINUE WHEN from_day >= week + 7 OR to_regclass('kin_tr.' || name) IS NOT NULL;
-            BEGIN
-                PERFORM kin_tr._make_partition(parent, name, from_day, week + 7);
-                made := made + 1;
-            EXCEPTION WHEN lock_not_available THEN
-                RETURN made;
-            END;
-        END LOOP;
-    END LOOP;
-    RETURN made;
-END $$;
-
--- Drops what is wholly older than retention says, by the real clock.
-CREATE FUNCTION kin_tr._drop_partitions() RETURNS integer
-    LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp SET lock_timeout = '50ms' AS $$
-DECLARE
-    p record;
-    keep interval;
-    dropped integer := 0;
-BEGIN
-    IF NOT kin_tr._lock_role(3) THEN
-        RETURN 0;
-    END IF;
-    FOR p IN
-        SELECT parent.relname AS parent, child.relname AS name,
-               (regexp_match(pg_get_expr(child.relpartbound, child.oid), 'TO \(''([^'']+)''\)'))[1]::timestamptz AS upper
-          FROM pg_inherits i
-          JOIN pg_class parent ON parent.oid = i.inhparent
-          JOIN pg_class child ON child.oid = i.inhrelid
-         WHERE i.inhparent IN ('kin_tr.events'::regclass, 'kin_tr.task_history'::regclass, 'kin_tr.reservation_history'::regclass)
-           AND pg_get_expr(child.relpartbound, child.oid) <> 'DEFAULT'
-         ORDER BY upper LOOP
-        keep := make_interval(days => current_setting(CASE p.parent WHEN 'events' THEN 'kin_tr.event_retention'
-                                                     ELSE 'kin_tr.history_retention' END)::integer);
-        CONTINUE WHEN p.upper > clock_timestamp() - keep;
-        BEGIN
-            IF p.parent = 'events' THEN
-                PERFORM kin_tr._note_dropped(format('kin_tr.%I', p.name)::regclass);
-            END IF;
-            EXECUTE format('DROP TABLE kin_tr.%I', p.name);
-            dropped := dropped + 1;
-        EXCEPTION WHEN lock_not_available THEN
-            RETURN dropped;
-        END;
-    END LOOP;
-    PERFORM kin_tr._trim_defaults();
-    RETURN dropped;
-END $$;
-
--- What is in the default partitions goes row by row, of the 10,000 with the
--- lowest keys, which rise with time; those of events strictly, so that nothing
--- is read where the first one stays.
-CREATE FUNCTION kin_tr._trim_defaults() RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp SET enable_seqscan = off SET jit = off AS $$
-DECLARE
-    now constant timestamptz := clock_timestamp();
-    event_limit constant timestamptz := now - make_interval(days => current_setting('kin_tr.event_retention')::integer);
-    history_limit constant timestamptz := now - make_interval(days => current_setting('kin_tr.history_retention')::integer);
-    last record;
-BEGIN
-    IF (SELECT e.recorded_at FROM kin_tr.events_default e ORDER BY e.id LIMIT 1) < event_limit THEN
-        WITH dropped AS (
-            DELETE FROM kin_tr.events_default
-             WHERE id = ANY (ARRAY(SELECT e.id FROM kin_tr.events_default e ORDER BY e.id LIMIT 10000))
-               AND recorded_at < event_limit
-            RETURNING era, xid, id)
-        SELECT d.era, d.xid, max(d.id) OVER () AS id INTO last FROM dropped d ORDER BY d.era DESC, d.xid DESC LIMIT 1;
-        PERFORM kin_tr._raise_dropped(last.era, last.xid, last.id);
-    END IF;
-    DELETE FROM kin_tr.task_history_default
-     WHERE sid = ANY (ARRAY(SELECT h.sid FROM kin_tr.task_history_default h ORDER BY h.sid LIMIT 10000))
-       AND recorded_at < history_limit;
-    DELETE FROM kin_tr.reservation_history_default
-     WHERE sid = ANY (ARRAY(SELECT h.sid FROM kin_tr.reservation_history_default h ORDER BY h.sid LIMIT 10000))
-       AND recorded_at < history_limit;
-END $$;
-
-CREATE FUNCTION kin_tr._raise_dropped(dropped_era integer, dropped_xid xid8, dropped_id bigint) RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
-BEGIN
-    IF dropped_id IS NULL THEN
-        RETURN;
-    END IF;
-    UPDATE kin_tr.events_dropped d SET id = greatest(d.id, dropped_id);
-    UPDATE kin_tr.events_dropped d SET era = dropped_era, xid = dropped_xid
-     WHERE (d.era, d.xid) < (dropped_era, dropped_xid);
-    IF NOT EXISTS (SELECT FROM kin_tr.events_dropped) THEN
-        INSERT INTO kin_tr.events_dropped VALUES (dropped_era, dropped_xid, dropped_id);
-    END IF;
-END $$;
-
-CREATE FUNCTION kin_tr._note_dropped(partition regclass) RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
-DECLARE
-    last record;
-    last_id bigint;
-BEGIN
-    EXECUTE format('SELECT era, xid FROM %s ORDER BY era DESC, xid DESC LIMIT 1', partition) INTO last;
-    EXECUTE format('SELECT max(id) FROM %s', partition) INTO last_id;
-    PERFORM kin_tr._raise_dropped(last.era, last.xid, last_id);
 END $$;

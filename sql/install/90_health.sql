@@ -32,11 +32,11 @@ CREATE FUNCTION kin_tr.health() RETURNS TABLE (item text, state text, detail tex
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_health'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.health() IS
-'How kin_tr is running in this database, an item a row: version, preload, launcher, router, relay, housekeeping, workers
-of the cluster that could not be started, timers, moves, quarantine, clock, home, missed edges. state: ok, paused,
-missing or fault. detail says how long ago each was last done, how far it is behind, its last error, and what to do;
-docs/operations.md has more. ok means that what is promised is kept: a process that fails, hangs or lags is a fault
-within seconds. Whether the data is right, check() says. Needs access of kind reader somewhere.';
+'How kin_tr is running in this database, an item a row: version, preload, launcher, router, relay, housekeeping,
+partitions, workers of the cluster that could not be started, timers, moves, quarantine, clock, home, missed edges.
+state: ok, paused, missing or fault. detail says how long ago each was last done, how far it is behind, its last error,
+and what to do; docs/operations.md has more. ok means that what is promised is kept: a process that fails, hangs or
+lags is a fault within seconds. Whether the data is right, check() says. Needs access of kind reader somewhere.';
 
 CREATE FUNCTION kin_tr._health() RETURNS TABLE (item text, state text, detail text)
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
@@ -127,6 +127,19 @@ BEGIN
                                 ELSE 'last done ' || kin_tr._duration(extract(epoch FROM clock_timestamp() - n.succeeded_at) * 1000) || ' ago' END,
                      kin_tr._last_error(n.errors, n.failed_at, n.error))
       FROM kin_tr._worker_notes() n WHERE n.worker = 'router' AND n.duty = 'housekeeping';
+    -- A housekeeper comes every ten minutes; what it finds locked it leaves for the next.
+    RETURN QUERY
+    SELECT 'partitions',
+           CASE WHEN n.errors > 0 THEN 'fault'
+                WHEN r.pid IS NULL OR r.paused OR standby THEN 'paused'
+                WHEN d.age_ms > 3600000 THEN 'fault' ELSE 'ok' END,
+           concat_ws(', ', CASE WHEN n.succeeded_at IS NULL THEN 'not yet looked after'
+                                ELSE 'looked after ' || kin_tr._duration(extract(epoch FROM clock_timestamp() - n.succeeded_at) * 1000) || ' ago' END,
+                     CASE WHEN d.age_ms > 3600000 THEN 'which is too long: is there a long transaction, or no room for a housekeeper (max_worker_processes)?' END,
+                     kin_tr._last_error(n.errors, n.failed_at, n.error))
+      FROM kin_tr._worker_notes() n, kin_tr._worker_states() r,
+           LATERAL (SELECT extract(epoch FROM clock_timestamp() - greatest(n.succeeded_at, r.started_at)) * 1000 AS age_ms) d
+     WHERE n.worker = 'housekeeper' AND n.duty = 'housekeeping' AND r.worker = 'router';
 END $$;
 
 -- What the router should have done by now.  Where it is not to act, clock, home and router tell.

@@ -31,7 +31,7 @@ kin_tr_is_preloaded(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(kt_slots_exist());
 }
 
-static const char *const kind_names[] = {"router", "relay", "scout"};
+static const char *const kind_names[] = {"router", "relay", "housekeeper", "scout"};
 static const char *const duty_names[] = {"turn", "housekeeping", "sweep"};
 
 /* _workers_missing() -> setof (database, worker): those that found no room. */
@@ -102,15 +102,16 @@ put_notes(ReturnSetInfo *rsinfo, const char *name, const KtWorkerState *state)
 	}
 }
 
-/* Puts the launcher, and this database's router and relay. */
+/* Puts the launcher, and of this database those up to a kind. */
 static Datum
-put_all(FunctionCallInfo fcinfo, void (*put) (ReturnSetInfo *, const char *, const KtWorkerState *))
+put_all(FunctionCallInfo fcinfo, KtWorkerKind last,
+		void (*put) (ReturnSetInfo *, const char *, const KtWorkerState *))
 {
 	KtWorkerState state = kt_slots_launcher_state();
 
 	InitMaterializedSRF(fcinfo, 0);
 	put((ReturnSetInfo *) fcinfo->resultinfo, "launcher", &state);
-	for (int kind = KT_WORKER_ROUTER; kind <= KT_WORKER_RELAY; kind++)
+	for (int kind = KT_WORKER_ROUTER; kind <= last; kind++)
 	{
 		state = kt_slots_state(MyDatabaseId, kind);
 		put((ReturnSetInfo *) fcinfo->resultinfo, kind_names[kind], &state);
@@ -118,18 +119,18 @@ put_all(FunctionCallInfo fcinfo, void (*put) (ReturnSetInfo *, const char *, con
 	return (Datum) 0;
 }
 
-/* _worker_states() -> setof (worker, pid, ...) */
+/* _worker_states() -> setof (worker, pid, ...): of those that stay */
 Datum
 kin_tr_worker_states(PG_FUNCTION_ARGS)
 {
-	return put_all(fcinfo, put_state);
+	return put_all(fcinfo, KT_WORKER_RELAY, put_state);
 }
 
 /* _worker_notes() -> setof (worker, duty, succeeded_at, errors, failed_at, error) */
 Datum
 kin_tr_worker_notes(PG_FUNCTION_ARGS)
 {
-	return put_all(fcinfo, put_notes);
+	return put_all(fcinfo, KT_WORKER_HOUSEKEEPER, put_notes);
 }
 
 /* _lock_role(role integer) -> boolean: until the end of the transaction. */

@@ -2,9 +2,9 @@
  * housekeeping.c
  *		What the router does between its turns.
  *
- * Each chore has its time, its transactions and its own back-off: a full disk, an
- * event trigger that refuses DDL or a lock that is never free hold up neither
- * routing nor the other chores.
+ * Each chore has its time, its transactions and its own back-off: a full disk or a
+ * lock that is never free hold up neither routing nor the other chores.  What takes
+ * long or locks whole tables is the housekeeper's (housekeeper.c).
  */
 #include "postgres.h"
 
@@ -17,6 +17,7 @@
 #include "base/spi.h"
 #include "routing/moves.h"
 #include "workers/housekeeping.h"
+#include "workers/loop.h"
 #include "workers/slots.h"
 
 /* Microseconds that a chore may take at a time, as far as it can be stopped. */
@@ -36,22 +37,6 @@ typedef struct Chore
 	int			failures;		/* in a row */
 } Chore;
 
-/* A statement that does one piece, and says whether there is another. */
-static bool
-run_piece(KtPlan *plan, const KtTransactions *transactions)
-{
-	KtSpi		spi;
-	bool		more;
-
-	transactions->begin();
-	kt_spi_begin(&spi);
-	kt_spi(plan, NULL, NULL);
-	more = kt_column_bool(0, 1);
-	kt_spi_end(&spi);
-	transactions->commit();
-	return more;
-}
-
 static bool
 move_finished(KtRouter *router, const KtTransactions *transactions)
 {
@@ -59,27 +44,19 @@ move_finished(KtRouter *router, const KtTransactions *transactions)
 }
 
 static bool
-make_partitions(KtRouter *router, const KtTransactions *transactions)
-{
-	static KtPlan plan = {"SELECT kin_tr._make_partitions() < 0", ""};
-
-	return run_piece(&plan, transactions);
-}
-
-static bool
-drop_partitions(KtRouter *router, const KtTransactions *transactions)
-{
-	static KtPlan plan = {"SELECT kin_tr._drop_partitions() < 0", ""};
-
-	return run_piece(&plan, transactions);
-}
-
-static bool
 delete_keys(KtRouter *router, const KtTransactions *transactions)
 {
 	static KtPlan plan = {"SELECT kin_tr._delete_keys(200) = 200", ""};
+	KtSpi		spi;
+	bool		more;
 
-	return run_piece(&plan, transactions);
+	transactions->begin();
+	kt_spi_begin(&spi);
+	kt_spi(&plan, NULL, NULL);
+	more = kt_column_bool(0, 1);
+	kt_spi_end(&spi);
+	transactions->commit();
+	return more;
 }
 
 /*
@@ -105,8 +82,6 @@ sweep(KtRouter *router, const KtTransactions *transactions)
 
 static Chore chores[] = {
 	{"moving finished tasks to history", KT_DUTY_HOUSEKEEPING, USECS_PER_SEC, move_finished},
-	{"making partitions", KT_DUTY_HOUSEKEEPING, USECS_PER_MINUTE, make_partitions},
-	{"dropping partitions", KT_DUTY_HOUSEKEEPING, USECS_PER_MINUTE, drop_partitions},
 	{"forgetting idempotency keys", KT_DUTY_HOUSEKEEPING, 10 * USECS_PER_SEC, delete_keys},
 	{"the sweep", KT_DUTY_SWEEP, USECS_PER_SEC, sweep},
 };
@@ -137,36 +112,31 @@ note_success(Chore *chore, bool more)
 	kt_slots_note_success(chore->duty);
 }
 
-static bool
+typedef struct Attempt
+{
+	Chore	   *chore;
+	KtRouter   *router;
+	const KtTransactions *transactions;
+} Attempt;
+
+static void
+attempt(void *context)
+{
+	Attempt    *attempt = context;
+
+	note_success(attempt->chore, attempt->chore->work(attempt->router, attempt->transactions));
+}
+
+static void
 do_chore(Chore *chore, KtRouter *router, const KtTransactions *transactions)
 {
-	MemoryContext context = CurrentMemoryContext;
-	volatile bool more = false;
+	Attempt		context = {chore, router, transactions};
+	ErrorData  *error = kt_loop_attempt(attempt, &context);
 
-	PG_TRY();
-	{
-		more = chore->work(router, transactions);
-		note_success(chore, more);
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		if (ProcDiePending)
-			PG_RE_THROW();
-		FlushErrorState();
-		HOLD_INTERRUPTS();
-		transactions->undo();
-		RESUME_INTERRUPTS();
-		MemoryContextSwitchTo(context);
-		note_failure(chore, error);
-		FreeErrorData(error);
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	return more;
+	if (error == NULL)
+		return;
+	note_failure(chore, error);
+	FreeErrorData(error);
 }
 
 /* One chore that is due, in turn, so that none waits for another. */
@@ -183,7 +153,7 @@ kt_housekeeping_do(KtRouter *router, const KtTransactions *transactions)
 		if (chore->not_before > now)
 			continue;
 		next = (next + i + 1) % lengthof(chores);
-		(void) do_chore(chore, router, transactions);
+		do_chore(chore, router, transactions);
 		break;
 	}
 	for (int i = 0; i < lengthof(chores); i++)

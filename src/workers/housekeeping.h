@@ -10,7 +10,7 @@
 #include "routing/router.h"
 
 /*
- * A slice of it: finished tasks that are moved, partitions, retention, the sweep.
+ * A slice of it: finished tasks that are moved, keys that are forgotten, the sweep.
  * What fails is noted and tried again later, and nothing else with it; an error
  * is passed on only where the process is to end.  True where there is more to do
  * now.

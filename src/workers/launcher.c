@@ -4,9 +4,10 @@
  *
  * It compares what should run with what runs, and so needs to have seen
  * nothing happen: at start, when CREATE EXTENSION commits, when a worker ends,
- * and on a slow timer.  Whether a database has the extension can only be seen
- * from inside, so a scout goes in, looks, and ends: one at a time, so that many
- * databases leave room for the workers of few.
+ * and on a slow timer.  Some come only for a while: whether a database has the
+ * extension can only be seen from inside, so a scout goes in, looks, and ends; where
+ * there is one, a housekeeper looks after its partitions.  They go one at a time, so
+ * that many databases leave room for the workers of few.
  */
 #include "postgres.h"
 
@@ -50,7 +51,14 @@
 /* Where there was no extension a scout looks again, each time later, up to so much or kin_tr.launcher_interval. */
 #define LAST_LOOK		(600 * USECS_PER_SEC)
 
-static const char *const kind_names[] = {"router", "relay", "scout"};
+/* Nobody waits longer for a housekeeper, who goes on. */
+#define LONG_VISIT		(60 * USECS_PER_SEC)
+
+/* From one housekeeper to the next; after one who failed, doubling. */
+#define HOUSE_INTERVAL	(600 * USECS_PER_SEC)
+#define HOUSE_RETRY		(5 * USECS_PER_SEC)
+
+static const char *const kind_names[] = {"router", "relay", "housekeeper", "scout"};
 
 /* A database that there is, as pg_database has it. */
 typedef struct Found
@@ -59,14 +67,17 @@ typedef struct Found
 	NameData	name;
 } Found;
 
+/* A hash key. */
+typedef struct Post
+{
+	Oid			database;
+	int			kind;
+} Post;
+
 /* One that should run or runs; private to the launcher, handle and all.  Times are by kt_monotonic(). */
 typedef struct Employee
 {
-	struct
-	{
-		Oid			database;
-		int			kind;
-	}			key;			/* hash key */
+	Post		key;
 	NameData	name;			/* the database's */
 	BackgroundWorkerHandle *handle; /* NULL: not started */
 	int64		started_at;
@@ -74,16 +85,16 @@ typedef struct Employee
 	bool		wanted;
 } Employee;
 
-/* A database that a scout has been sent to. */
-typedef struct Scouted
+/* Where a scout or a housekeeper has been sent to. */
+typedef struct Visit
 {
-	Oid			oid;			/* hash key */
+	Post		key;
 	int64		not_before;		/* the next, by kt_monotonic() */
 	int64		delay;
-} Scouted;
+} Visit;
 
 static HTAB *employees = NULL;
-static HTAB *scouted = NULL;
+static HTAB *visits = NULL;
 
 extern PGDLLEXPORT void kin_tr_launcher_main(Datum arg);
 extern PGDLLEXPORT void kin_tr_worker_main(Datum arg);
@@ -128,17 +139,56 @@ list_databases(void)
 static Employee *
 employee(Oid database, KtWorkerKind kind)
 {
-	Employee	key;
-	Employee   *found;
-	bool		exists;
+	Post		key = {database, kind};
+	bool		known;
+	Employee   *found = hash_search(employees, &key, HASH_ENTER, &known);
 
-	memset(&key, 0, sizeof(key));
-	key.key.database = database;
-	key.key.kind = kind;
-	found = hash_search(employees, &key.key, HASH_ENTER, &exists);
-	if (!exists)
+	if (!known)
 		memset((char *) found + sizeof(found->key), 0, sizeof(Employee) - sizeof(found->key));
 	return found;
+}
+
+static bool
+is_out(Oid database, KtWorkerKind kind)
+{
+	Post		key = {database, kind};
+	const Employee *found = hash_search(employees, &key, HASH_FIND, NULL);
+
+	return found != NULL && found->handle != NULL;
+}
+
+static bool
+is_visitor(const Employee *worker)
+{
+	return worker->key.kind == KT_WORKER_SCOUT || worker->key.kind == KT_WORKER_HOUSEKEEPER;
+}
+
+static Visit *
+last_visit(Oid database, KtWorkerKind kind)
+{
+	Post		key = {database, kind};
+
+	return hash_search(visits, &key, HASH_FIND, NULL);
+}
+
+/*
+ * The next comes sooner after one who failed, and after one who left something, for
+ * it was locked or nobody was at home yet.
+ */
+static void
+note_end_of_visit(Visit *visit, const KtWorkerState *state)
+{
+	const KtNote *note = &state->notes[KT_DUTY_HOUSEKEEPING];
+	int			failures = state->failures + note->errors;
+	int64		delay = HOUSE_INTERVAL;
+
+	if (visit->key.kind != KT_WORKER_HOUSEKEEPER)
+		return;
+	if (failures > 0)
+		delay = HOUSE_RETRY << Min(failures - 1, 10);
+	else if (note->succeeded_at < state->started_at)
+		delay = kt_launcher_interval * USECS_PER_SEC;
+	visit->not_before = kt_monotonic() + Min(delay, HOUSE_INTERVAL);
 }
 
 /* Was it ended?  Then it is free to be started again; later, where nobody told it to end. */
@@ -146,27 +196,36 @@ static void
 note_end(Employee *worker)
 {
 	pid_t		pid;
-	int			failures;
+	KtWorkerState state;
+	Visit	   *visit = last_visit(worker->key.database, worker->key.kind);
 
 	if (worker->handle == NULL || GetBackgroundWorkerPid(worker->handle, &pid) != BGWH_STOPPED)
 		return;
 	pfree(worker->handle);
 	worker->handle = NULL;
-	failures = kt_slots_state(worker->key.database, worker->key.kind).failures;
-	if (failures > 0)
-		worker->not_before = kt_monotonic() + Min(FIRST_DELAY << Min(failures - 1, 10), LAST_DELAY);
+	state = kt_slots_state(worker->key.database, worker->key.kind);
+	if (visit != NULL)
+		note_end_of_visit(visit, &state);
+	else if (state.failures > 0)
+		worker->not_before = kt_monotonic() + Min(FIRST_DELAY << Min(state.failures - 1, 10), LAST_DELAY);
 }
 
-/* Whether it finds the extension there is told by itself; if not, the next comes later. */
+/*
+ * Whether a scout finds the extension is told by itself; if not, the next comes
+ * later.
+ */
 static void
-note_scout(Oid database)
+note_visit(const Post *key)
 {
-	bool		seen;
-	Scouted    *entry = hash_search(scouted, &database, HASH_ENTER, &seen);
+	bool		again;
+	Visit	   *visit = hash_search(visits, key, HASH_ENTER, &again);
 	int64		interval = kt_launcher_interval * USECS_PER_SEC;
 
-	entry->delay = seen ? Min(entry->delay * 2, Max(LAST_LOOK, interval)) : interval;
-	entry->not_before = kt_monotonic() + entry->delay;
+	if (key->kind == KT_WORKER_HOUSEKEEPER)
+		visit->delay = HOUSE_INTERVAL;
+	else
+		visit->delay = again ? Min(visit->delay * 2, Max(LAST_LOOK, interval)) : interval;
+	visit->not_before = kt_monotonic() + visit->delay;
 }
 
 static bool
@@ -217,20 +276,31 @@ is_among(Oid database, const Oid *databases, int n)
 	return false;
 }
 
+static bool
+exists(Oid database, const List *existing)
+{
+	ListCell   *cell;
+
+	foreach(cell, existing)
+		if (((Found *) lfirst(cell))->oid == database)
+			return true;
+	return false;
+}
+
 /* Their places in shared memory are free for others. */
 static void
 forget_dropped_databases(const Oid *databases, int n, const List *existing)
 {
-	for (int i = 0; i < n; i++)
-	{
-		bool		exists = false;
-		ListCell   *cell;
+	HASH_SEQ_STATUS scan;
+	Visit	   *visit;
 
-		foreach(cell, existing)
-			exists = exists || ((Found *) lfirst(cell))->oid == databases[i];
-		if (!exists)
+	for (int i = 0; i < n; i++)
+		if (!exists(databases[i], existing))
 			kt_slots_set_extension(databases[i], false);
-	}
+	hash_seq_init(&scan, visits);
+	while ((visit = hash_seq_search(&scan)) != NULL)
+		if (!exists(visit->key.database, existing))
+			hash_search(visits, &visit->key, HASH_REMOVE, NULL);
 }
 
 static void
@@ -243,11 +313,11 @@ want(const Found *database, KtWorkerKind kind)
 }
 
 /*
- * Those on their way are let finish, and no others sent meanwhile; true where
- * there are any.
+ * Those on their way are let finish, and no others sent meanwhile, unless they stay
+ * long; true where there are any that have not.
  */
 static bool
-scouts_are_out(void)
+visitors_are_out(void)
 {
 	HASH_SEQ_STATUS scan;
 	Employee   *worker;
@@ -255,41 +325,54 @@ scouts_are_out(void)
 
 	hash_seq_init(&scan, employees);
 	while ((worker = hash_seq_search(&scan)) != NULL)
-		if (worker->key.kind == KT_WORKER_SCOUT && worker->handle != NULL)
-		{
-			worker->wanted = !kt_slots_is_held(worker->key.database) &&
-				kt_monotonic() - worker->started_at < PATIENCE;
-			any = true;
-		}
+	{
+		int64		age = kt_monotonic() - worker->started_at;
+		bool		is_scout = worker->key.kind == KT_WORKER_SCOUT;
+
+		if (!is_visitor(worker) || worker->handle == NULL)
+			continue;
+		worker->wanted = kt_background_workers && !kt_slots_is_held(worker->key.database) &&
+			(!is_scout || age < PATIENCE);
+		any = any || is_scout || age < LONG_VISIT;
+	}
 	return any;
 }
 
-/* Where a scout is due: first where none has been, then where the last was longest ago; in how many ms, if not yet. */
-static const Found *
-next_to_scout(const List *databases, const Oid *with_extension, int n, long *wait)
+/*
+ * Who is to go where, a scout or where there is the extension a housekeeper: first
+ * where none has been, then where one has been due for longest; in how many ms, if
+ * nowhere yet.
+ */
+static void
+want_visitor(const List *databases, const Oid *with_extension, int n, long *wait)
 {
 	const Found *next = NULL;
+	KtWorkerKind next_kind = KT_WORKER_SCOUT;
 	int64		due = 0;
 	ListCell   *cell;
 
 	foreach(cell, databases)
 	{
 		const Found *database = lfirst(cell);
-		const Scouted *entry = hash_search(scouted, &database->oid, HASH_FIND, NULL);
-		int64		at = entry != NULL ? entry->not_before : 0;
+		KtWorkerKind kind = is_among(database->oid, with_extension, n) ? KT_WORKER_HOUSEKEEPER : KT_WORKER_SCOUT;
+		const Visit *visit = last_visit(database->oid, kind);
+		int64		at = visit != NULL ? visit->not_before : 0;
 
-		if (is_among(database->oid, with_extension, n) || kt_slots_is_held(database->oid))
+		if (kt_slots_is_held(database->oid) || is_out(database->oid, kind))
 			continue;
 		if (next == NULL || at < due)
 		{
 			next = database;
+			next_kind = kind;
 			due = at;
 		}
 	}
-	if (next == NULL || due <= kt_monotonic())
-		return next;
-	*wait = Min(*wait, (due - kt_monotonic()) / 1000 + 1);
-	return NULL;
+	if (next == NULL)
+		return;
+	if (due <= kt_monotonic())
+		want(next, next_kind);
+	else
+		*wait = Min(*wait, (due - kt_monotonic()) / 1000 + 1);
 }
 
 /*
@@ -306,7 +389,6 @@ decide(void)
 	int			n = kt_slots_databases(with_extension, KT_MAX_DATABASES);
 	List	   *databases = list_databases();
 	long		wait = kt_launcher_interval * 1000L;
-	const Found *unknown;
 
 	hash_seq_init(&scan, employees);
 	while ((worker = hash_seq_search(&scan)) != NULL)
@@ -316,11 +398,10 @@ decide(void)
 	}
 	end_strangers(with_extension, n);
 	forget_dropped_databases(with_extension, n, databases);
-	if (scouts_are_out())
+	if (visitors_are_out())
 		wait = Min(wait, PATIENCE / 1000);
-	else if (kt_background_workers &&
-			 (unknown = next_to_scout(databases, with_extension, n, &wait)) != NULL)
-		want(unknown, KT_WORKER_SCOUT);
+	else if (kt_background_workers)
+		want_visitor(databases, with_extension, n, &wait);
 	foreach(cell, databases)
 	{
 		const Found *database = lfirst(cell);
@@ -335,13 +416,12 @@ decide(void)
 }
 
 /*
- * Starts one that is not running; false where there is no room for it.  A scout
+ * Starts one that is not running; false where there is no room for it.  A visitor
  * may wait where another has been.
  */
 static bool
 employ(Employee *worker, long *wait)
 {
-	bool		is_scout = worker->key.kind == KT_WORKER_SCOUT;
 	int64		now = kt_monotonic();
 
 	if (worker->not_before > now)
@@ -350,13 +430,13 @@ employ(Employee *worker, long *wait)
 		return true;			/* a stranger that is about to end */
 	else if (start(worker))
 	{
-		if (is_scout)
-			note_scout(worker->key.database);
+		if (is_visitor(worker))
+			note_visit(&worker->key);
 	}
 	else
 	{
 		*wait = Min(*wait, NO_ROOM_INTERVAL);
-		return is_scout && hash_search(scouted, &worker->key.database, HASH_FIND, NULL) != NULL;
+		return last_visit(worker->key.database, worker->key.kind) != NULL;
 	}
 	return true;
 }
@@ -375,41 +455,67 @@ complain(int missing)
 	complained_of = missing;
 }
 
-/* Makes it so; scouts first, for what they find is to be started, too. */
-static void
-carry_out(long *wait)
+/* Of one kind; how many found no room. */
+static int
+carry_out_kind(KtWorkerKind kind, long *wait)
 {
 	HASH_SEQ_STATUS scan;
 	Employee   *worker;
 	int			missing = 0;
 
-	for (int scouts = 1; scouts >= 0; scouts--)
+	hash_seq_init(&scan, employees);
+	while ((worker = hash_seq_search(&scan)) != NULL)
 	{
-		hash_seq_init(&scan, employees);
-		while ((worker = hash_seq_search(&scan)) != NULL)
-		{
-			bool		no_room = false;
+		bool		no_room = false;
 
-			if ((worker->key.kind == KT_WORKER_SCOUT) != (scouts == 1))
-				continue;
-			if (!worker->wanted && worker->handle != NULL)
-				TerminateBackgroundWorker(worker->handle);
-			else if (worker->wanted && worker->handle == NULL)
-				no_room = !employ(worker, wait);
-			kt_slots_set_missing(worker->key.database, worker->key.kind, no_room);
-			missing += no_room;
-			if (!worker->wanted && worker->handle == NULL)
-				hash_search(employees, &worker->key, HASH_REMOVE, NULL);
-		}
+		if (worker->key.kind != (int) kind)
+			continue;
+		if (!worker->wanted && worker->handle != NULL)
+			TerminateBackgroundWorker(worker->handle);
+		else if (worker->wanted && worker->handle == NULL)
+			no_room = !employ(worker, wait);
+		kt_slots_set_missing(worker->key.database, kind, no_room);
+		missing += no_room;
+		if (!worker->wanted && worker->handle == NULL)
+			hash_search(employees, &worker->key, HASH_REMOVE, NULL);
 	}
+	return missing;
+}
+
+static void
+send_away(KtWorkerKind kind)
+{
+	HASH_SEQ_STATUS scan;
+	Employee   *worker;
+
+	hash_seq_init(&scan, employees);
+	while ((worker = hash_seq_search(&scan)) != NULL)
+		if (worker->key.kind == (int) kind)
+			worker->wanted = false;
+}
+
+/*
+ * Makes it so; scouts first, for what they find is to be started, too; housekeepers
+ * last, and none where there is not even room for those that stay.
+ */
+static void
+carry_out(long *wait)
+{
+	int			missing = carry_out_kind(KT_WORKER_SCOUT, wait);
+
+	missing += carry_out_kind(KT_WORKER_ROUTER, wait);
+	missing += carry_out_kind(KT_WORKER_RELAY, wait);
+	if (missing > 0)
+		send_away(KT_WORKER_HOUSEKEEPER);
+	missing += carry_out_kind(KT_WORKER_HOUSEKEEPER, wait);
 	complain(missing);
 }
 
 void
 kin_tr_launcher_main(Datum arg)
 {
-	HASHCTL		control = {.keysize = sizeof(((Employee *) 0)->key), .entrysize = sizeof(Employee)};
-	HASHCTL		seen = {.keysize = sizeof(Oid), .entrysize = sizeof(Scouted)};
+	HASHCTL		control = {.keysize = sizeof(Post), .entrysize = sizeof(Employee)};
+	HASHCTL		visited = {.keysize = sizeof(Post), .entrysize = sizeof(Visit)};
 	MemoryContext scratch;
 
 	kt_slots_enter_launcher();
@@ -417,7 +523,7 @@ kin_tr_launcher_main(Datum arg)
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	pgstat_report_appname("kin_tr launcher");
 	employees = hash_create("kin_tr workers", 32, &control, HASH_ELEM | HASH_BLOBS);
-	scouted = hash_create("kin_tr databases", 32, &seen, HASH_ELEM | HASH_BLOBS);
+	visits = hash_create("kin_tr visits", 32, &visited, HASH_ELEM | HASH_BLOBS);
 	scratch = AllocSetContextCreate(TopMemoryContext, "kin_tr launcher", ALLOCSET_SMALL_SIZES);
 	for (;;)
 	{
@@ -439,19 +545,13 @@ kin_tr_launcher_main(Datum arg)
 void
 kt_scout_main(const KtPost *post)
 {
-	bool		exists;
+	bool		found;
 
-	kt_slots_enter(post->database, KT_WORKER_SCOUT);
-	kt_signals_accept();
-	if (kt_slots_is_held(post->database))
-		proc_exit(0);
-	kt_settings_remember();
-	BackgroundWorkerInitializeConnectionByOid(post->database, InvalidOid, 0);
-	kt_settings_pin("kin_tr scout", false);
+	kt_loop_enter(post, "scout", false);
 	StartTransactionCommand();
-	exists = kt_extension_exists();
+	found = kt_extension_exists();
 	CommitTransactionCommand();
-	kt_slots_set_extension(post->database, exists);
+	kt_slots_set_extension(post->database, found);
 	proc_exit(0);
 }
 
@@ -468,6 +568,9 @@ kin_tr_worker_main(Datum arg)
 			break;
 		case KT_WORKER_RELAY:
 			kt_relay_worker_main(&post);
+			break;
+		case KT_WORKER_HOUSEKEEPER:
+			kt_housekeeper_main(&post);
 			break;
 		default:
 			kt_scout_main(&post);

@@ -51,6 +51,7 @@
 /* How often a paused worker, or one without its lock, looks again. */
 #define PAUSED_INTERVAL 1000L
 
+static const KtPost *own_post = NULL;
 static bool holds_role = false;
 
 /* Of the open transaction. */
@@ -101,6 +102,32 @@ kt_loop_undo(void)
 	MemoryContextSwitchTo(TopMemoryContext);
 }
 
+ErrorData *
+kt_loop_attempt(void (*work) (void *), void *context)
+{
+	MemoryContext old = CurrentMemoryContext;
+	ErrorData  *volatile error = NULL;
+
+	PG_TRY();
+	{
+		work(context);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(old);
+		error = CopyErrorData();
+		if (ProcDiePending)
+			PG_RE_THROW();
+		FlushErrorState();
+		HOLD_INTERRUPTS();
+		kt_loop_undo();
+		RESUME_INTERRUPTS();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+	return error;
+}
+
 void
 kt_loop_rest(int64 began, int events)
 {
@@ -134,7 +161,7 @@ exit_without_extension(void)
  * the log says that it is elsewhere: the router's.
  */
 static KtHome
-look_for_home(const KtLoop *loop)
+look_for_home(void)
 {
 	static int64 looked_at = 0;
 	static KtHome home = KT_HOME_NONE;
@@ -144,7 +171,7 @@ look_for_home(const KtLoop *loop)
 		return home;
 	home = kt_home();
 	looked_at = kt_monotonic();
-	if (home == KT_HOME_ELSEWHERE && was != home && loop->kind == KT_WORKER_ROUTER)
+	if (home == KT_HOME_ELSEWHERE && was != home && own_post->kind == KT_WORKER_ROUTER)
 		ereport(LOG,
 				(errmsg("kin_tr: this database is a copy, so nothing acts in it"),
 				 errhint("If it shall take over, call kin_tr.resume_after_restore().")));
@@ -156,15 +183,15 @@ look_for_home(const KtLoop *loop)
  * the first workspace, and where a dump is being restored the rows are there
  * before the home is known.
  */
-static bool
-may_act(const KtLoop *loop, bool *paused)
+bool
+kt_loop_may_act(bool *paused)
 {
 	KtHome		home;
 
 	begin();
 	exit_without_extension();
 	become_owner();
-	home = look_for_home(loop);
+	home = look_for_home();
 	*paused = kt_clock_is_set() || home == KT_HOME_ELSEWHERE;
 	kt_loop_commit();
 	return !*paused && home == KT_HOME_HERE;
@@ -182,13 +209,13 @@ give_up_role(const KtLoop *loop)
 
 /* One turn, or none where it must pause or somebody else has its role. */
 static long
-take_turn(const KtLoop *loop, const KtPost *post)
+take_turn(const KtLoop *loop)
 {
 	TimestampTz began = GetCurrentTimestamp();
 	bool		paused;
 	long		wait = PAUSED_INTERVAL;
 
-	if (!may_act(loop, &paused))
+	if (!kt_loop_may_act(&paused))
 		give_up_role(loop);
 	else if (holds_role || (holds_role = kt_lock_role_for_session(loop->role)))
 		wait = loop->turn();
@@ -196,7 +223,7 @@ take_turn(const KtLoop *loop, const KtPost *post)
 		paused = true;
 	if (kt_slots_report(began, paused))
 		ereport(LOG,
-				(errmsg("kin_tr: router and relay are up in database \"%s\"", NameStr(post->name))));
+				(errmsg("kin_tr: router and relay are up in database \"%s\"", NameStr(own_post->name))));
 	return wait;
 }
 
@@ -254,17 +281,17 @@ give_back_memory(void)
 #endif
 }
 
-static void
-take_post(const KtLoop *loop, const KtPost *post)
+void
+kt_loop_enter(const KtPost *post, const char *name, bool asynchronous)
 {
-	kt_slots_enter(post->database, loop->kind);
-	keep_large_memory_apart();
+	own_post = post;
+	kt_slots_enter(post->database, post->kind);
 	kt_signals_accept();
 	if (kt_slots_is_held(post->database))
 		proc_exit(0);
 	kt_settings_remember();
 	BackgroundWorkerInitializeConnectionByOid(post->database, InvalidOid, 0);
-	kt_settings_pin(psprintf("kin_tr %s", loop->name), loop->asynchronous);
+	kt_settings_pin(psprintf("kin_tr %s", name), asynchronous);
 }
 
 void
@@ -274,7 +301,8 @@ kt_loop_run(const KtLoop *loop, const KtPost *post)
 	volatile long backoff = FIRST_BACKOFF;
 	uint32		wait_event;
 
-	take_post(loop, post);
+	keep_large_memory_apart();
+	kt_loop_enter(post, loop->name, loop->asynchronous);
 	wait_event = KT_WAIT_EVENT("KinTrWorkerMain");
 	if (sigsetjmp(local_sigjmp_buf, 1) != 0)
 	{
@@ -289,7 +317,7 @@ kt_loop_run(const KtLoop *loop, const KtPost *post)
 		long		wait;
 
 		pgstat_report_activity(STATE_RUNNING, loop->name);
-		wait = take_turn(loop, post);
+		wait = take_turn(loop);
 		pgstat_report_stat(false);
 		pgstat_report_activity(STATE_IDLE, NULL);
 		backoff = FIRST_BACKOFF;

@@ -37,6 +37,15 @@ typedef struct KtLoop
 	void		(*forget) (void);
 } KtLoop;
 
+/* Enters a post and its database; ends the process where it is held.  post stays. */
+extern void kt_loop_enter(const KtPost *post, const char *name, bool asynchronous);
+
+/*
+ * May it act?  Ends the process where there is no extension.  *paused: it is a copy,
+ * or its clock is set.
+ */
+extern bool kt_loop_may_act(bool *paused);
+
 /* Does not return. */
 pg_noreturn extern void kt_loop_run(const KtLoop *loop, const KtPost *post);
 
@@ -57,5 +66,11 @@ extern void kt_loop_rest(int64 began, int events);
 extern void kt_loop_begin(void);
 extern void kt_loop_commit(void);
 extern void kt_loop_undo(void); /* after an error */
+
+/*
+ * Does some work in transactions of its own; NULL, or the error that it ended with,
+ * undone, in the current context.  One by which the process ends is passed on.
+ */
+extern ErrorData *kt_loop_attempt(void (*work) (void *), void *context);
 
 #endif							/* KIN_TR_WORKERS_LOOP_H */

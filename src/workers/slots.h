@@ -17,6 +17,7 @@ typedef enum KtWorkerKind
 {
 	KT_WORKER_ROUTER,
 	KT_WORKER_RELAY,
+	KT_WORKER_HOUSEKEEPER,		/* makes and drops partitions, and ends */
 	KT_WORKER_SCOUT,			/* looks whether the extension is there, and ends */
 	KT_WORKER_KINDS
 } KtWorkerKind;

@@ -19,6 +19,7 @@ extern void kt_utility_hook_install(void);
 /* Do not return. */
 pg_noreturn extern void kt_router_worker_main(const KtPost *post);
 pg_noreturn extern void kt_relay_worker_main(const KtPost *post);
+pg_noreturn extern void kt_housekeeper_main(const KtPost *post);
 pg_noreturn extern void kt_scout_main(const KtPost *post);
 
 #endif							/* KIN_TR_WORKERS_WORKERS_H */

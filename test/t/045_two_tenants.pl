@@ -244,18 +244,6 @@ for my $flood (
 	mine_goes_on("$what, committed");
 }
 
-# ------------------------------------------------------- an event trigger
-
-$owner->do(q{CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no DDL today'; END $$});
-$owner->do('CREATE EVENT TRIGGER refuse ON ddl_command_start EXECUTE FUNCTION refuse()');
-$node->restart;
-$mine = connect_to($node, 'postgres', user => 'mine');
-wait_for_worker($node, 'postgres', 'router');
-mine_goes_on_while('an event trigger refuses the DDL of housekeeping', 4, sub { });
-$owner = connect_to($node);
-$owner->do('SET client_min_messages = error');
-$owner->do('DROP EVENT TRIGGER refuse');
-
 note sprintf 'the slowest offer took %.0f ms: %s', $slowest[1] * 1000, $slowest[0];
 is_sound($owner, 'afterwards');
 $_->disconnect for grep { $_->{Active} } $owner, $mine;

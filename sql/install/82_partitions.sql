@@ -77,7 +77,9 @@ BEGIN
                 RETURN 'check';
             END IF;
             PERFORM kin_tr._make_partition(w.parent, w.name, w.from_day, w.to_day);
-            EXECUTE format('ALTER TABLE kin_tr.%I DROP CONSTRAINT IF EXISTS %I', w.parent || '_default', kin_tr._check_name(w.name));
+            IF validated IS NOT NULL THEN
+                EXECUTE format('ALTER TABLE kin_tr.%I DROP CONSTRAINT %I', w.parent || '_default', kin_tr._check_name(w.name));
+            END IF;
             RETURN 'partition';
         EXCEPTION WHEN check_violation THEN
             RAISE WARNING 'kin_tr: partition % cannot be made: %_default has rows of its time', w.name, w.parent

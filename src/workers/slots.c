@@ -181,7 +181,9 @@ leave(int code, Datum arg)
 		my_worker->process = NO_PROCESS;
 		if (my_database != NULL)
 		{
-			my_database->announced = false;
+			/* Those that come for a while are none of which it is announced. */
+			if (my_worker - my_database->workers <= KT_WORKER_RELAY)
+				my_database->announced = false;
 			free_if_unused(my_database);
 		}
 	}

@@ -112,6 +112,15 @@ kt_cursor_oldest(void)
 	return cursor;
 }
 
+/* Was it running, or yet to come? */
+static bool
+was_open(const KtCursor *cursor, uint64 xid)
+{
+	return xid >= cursor->xmax ||
+		(cursor->nxip > 0 &&
+		 bsearch(&xid, cursor->xip, cursor->nxip, sizeof(uint64), compare_xids) != NULL);
+}
+
 bool
 kt_cursor_saw(const KtCursor *cursor, int32 era, uint64 xid)
 {
@@ -119,10 +128,7 @@ kt_cursor_saw(const KtCursor *cursor, int32 era, uint64 xid)
 		return false;
 	if (era < cursor->era.number && (era < cursor->era.origin || xid >= cursor->era.first_xid))
 		return true;
-	if (xid >= cursor->xmax)
-		return false;
-	return cursor->nxip == 0 ||
-		bsearch(&xid, cursor->xip, cursor->nxip, sizeof(uint64), compare_xids) == NULL;
+	return !was_open(cursor, xid);
 }
 
 /* Those who were running when both were taken, or came after both. */
@@ -422,14 +428,16 @@ read_former(KtLog *log, const KtCursor *cursor, KtLogVisit visit, void *arg)
 
 /*
  * What the cursor has not seen, of its era and later ones: the transactions from
- * xmax on, and each that was running.  Those of the caller are left out, lest
- * one that calls again and again reads its own each time.  False where the
- * visitor had enough.
+ * xmax on, and each that was running and has ended.  What one that is still open has
+ * written is not looked at: that may be much, and nothing of it is visible.  The
+ * caller's own is left out, lest one that calls again and again reads it each time.
+ * False where the visitor had enough.
  */
 static bool
 read_unseen(const KtCursor *cursor, KtLogVisit visit, void *arg)
 {
 	KtLog	   *log = kt_log_open(cursor->since);
+	KtCursor	snapshot = snapshot_cursor();
 	uint64		own = kt_cursor_own_xid();
 	uint64		from = cursor->xmax;
 	bool		goes_on = true;
@@ -442,7 +450,7 @@ read_unseen(const KtCursor *cursor, KtLogVisit visit, void *arg)
 		kt_log_read_later_eras(log, cursor->era.number, visit, arg) &&
 		read_former(log, cursor, visit, arg);
 	for (int i = 0; goes_on && i < cursor->nxip; i++)
-		if (cursor->xip[i] != own)
+		if (!was_open(&snapshot, cursor->xip[i]))
 			goes_on = read_running(log, cursor, cursor->xip[i], visit, arg);
 	kt_log_close(log);
 	return goes_on;

@@ -3,7 +3,7 @@
 # run, on one throw-away cluster with durable commits, one thing at a time, bound and kin_tr by turns.
 #
 #   test/bench/run.sh [CASE...]     all cases, or only these:
-#       create_task lives node_lives backlog relay latency scale snapshot expressions memory month wal
+#       create_task lives node_lives backlog relay latency tenants scale snapshot expressions memory month wal
 #
 #   ROUNDS=n   rounds of each case (3)
 #   T=s        seconds of each run of pgbench (5)
@@ -16,7 +16,7 @@ set -euo pipefail
 shopt -s inherit_errexit
 cd "$(dirname "$0")/../.."
 bench=$PWD/test/bench
-all=(create_task lives node_lives backlog relay latency scale snapshot expressions memory month wal)
+all=(create_task lives node_lives backlog relay latency tenants scale snapshot expressions memory month wal)
 
 for name in "$@"; do
 	[[ -e $bench/cases/$name.sh ]] || { echo "bench: no case \"$name\"; there are: ${all[*]}" >&2; exit 2; }

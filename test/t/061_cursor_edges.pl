@@ -80,6 +80,28 @@ $dbh->do(q{SELECT kin_tr.create_workspace('log', template => 'FIFO')});
 	$late->disconnect;
 }
 
+# A transaction that stays open has written much; who reads does not look through it again and again.
+{
+	my $open = connect_to($node);
+
+	$open->begin_work;
+	$open->do('SELECT count(kin_tr.create_task()) FROM generate_series(1, 500)');
+	$dbh->do('SELECT kin_tr.create_task()');
+	my $cursor = now();
+	$dbh->do('SELECT kin_tr.create_task()');
+	$dbh->begin_work;
+	my $read = q{SELECT sum(pg_stat_get_xact_tuples_returned(indexrelid)) FROM pg_index WHERE indrelid = 'kin_tr.events_default'::regclass};
+	my $before = value($dbh, $read);
+	my (undef, @new) = events_from($dbh, $cursor, 1000);
+	is(scalar @new, 4, 'beside a transaction that has written much, a reader gets what is new');
+	cmp_ok(value($dbh, $read) - $before, '<', 100, 'and looks at little more');
+	$dbh->commit;
+	$open->commit;
+	my (undef, @rows) = events_from($dbh, $cursor, 1000);
+	is(scalar @rows, 500 * 4 + 4, 'and at all of it when it has been committed');
+	$open->disconnect;
+}
+
 # ------------------------------------------------------------------------ bell
 
 # What is too much for the bell to list it only announces, and goes on from there.

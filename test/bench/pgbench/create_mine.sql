@@ -1,0 +1,1 @@
+SELECT kin_tr.create_task(workspace => 'Mine');

@@ -5,7 +5,7 @@ SELECT kin_tr.create_workspace('workflow') IS NOT NULL AS created;
 SET kin_tr.workspace = 'workflow';
 SELECT kin_tr.create_task_queue('q1') AS q1, kin_tr.create_task_queue('q2') AS q2 \gset
 
--- queues by name or SID; kept by SID, so that renaming one breaks nothing; unknown keys are kept
+-- queues by name or SID; kept by SID, so that renaming one breaks nothing; keys of its own are kept as they are, one "queue" too
 SELECT kin_tr.create_workflow('w', jsonb_build_object('task_routing', jsonb_build_object('filters', jsonb_build_array(jsonb_build_object(
         'filter_friendly_name', 'f', 'expression', 'type == "a"', 'note', '{"queue": "q1", "deep": [1, {"x": null}]}'::jsonb,
         'targets', jsonb_build_array(jsonb_build_object('queue', 'q1', 'priority', '10', 'timeout', 30), jsonb_build_object('queue', :'q2'))))))) AS w \gset
@@ -13,7 +13,7 @@ SELECT replace(replace(configuration::text, :'q1', '<q1>'), :'q2', '<q2>') FROM 
 SELECT left(sid, 2) AS kind, workspace_sid = test.ws() AS here, friendly_name, document_content_type, assignment_callback_url,
        fallback_assignment_callback_url, task_reservation_timeout, default_priority, date_created, date_updated, version
   FROM kin_tr.get_workflow('w');
--- what is no queue under that name is none of kin_tr's business
+-- wherever it is, and whatever is behind it
 SELECT kin_tr.create_workflow('notes', '{"task_routing": {"default_filter": {"queue": "q1"}}, "note": {"queue": "somewhere", "more": [{"queue": 5}, {"queue": null}]}}') IS NOT NULL AS created;
 SELECT configuration -> 'note' AS note FROM kin_tr.get_workflow('notes');
 SELECT test.faults();

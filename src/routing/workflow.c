@@ -496,9 +496,68 @@ report_faults(List *faults)
 			 errhint("kin_tr.validate_workflow() tells every fault and its place.")));
 }
 
+/* Where in a configuration something is. */
+typedef enum Place
+{
+	ELSEWHERE, ROOT, TASK_ROUTING, FILTERS, FILTER, TARGETS, TARGET, DEFAULT_FILTER, QUEUE
+} Place;
+
+/* What is behind a key of an object, or behind "[]" in an array. */
+static Place
+place_behind(Place outer, const char *key, int length)
+{
+	static const struct
+	{
+		Place		outer;
+		const char *key;
+		Place		inner;
+	}			steps[] = {
+		{ROOT, "task_routing", TASK_ROUTING},
+		{TASK_ROUTING, "filters", FILTERS},
+		{FILTERS, "[]", FILTER},
+		{FILTER, "targets", TARGETS},
+		{TARGETS, "[]", TARGET},
+		{TARGET, "queue", QUEUE},
+		{TASK_ROUTING, "default_filter", DEFAULT_FILTER},
+		{DEFAULT_FILTER, "queue", QUEUE}
+	};
+
+	for (int i = 0; i < lengthof(steps); i++)
+		if (steps[i].outer == outer && strlen(steps[i].key) == length &&
+			memcmp(steps[i].key, key, length) == 0)
+			return steps[i].inner;
+	return ELSEWHERE;
+}
+
+/* A walk through a configuration: where it is, and where what comes next is. */
+typedef struct Walk
+{
+	List	   *outer;			/* of Place */
+	Place		next;
+} Walk;
+
+static void
+walk(Walk *walk, JsonbIteratorToken token, const JsonbValue *value)
+{
+	Place		place;
+
+	if (token == WJB_BEGIN_OBJECT || token == WJB_BEGIN_ARRAY)
+		walk->outer = lappend_int(walk->outer, walk->next);
+	else if (token == WJB_END_OBJECT || token == WJB_END_ARRAY)
+		walk->outer = list_delete_last(walk->outer);
+	if (walk->outer == NIL)
+		return;
+	place = llast_int(walk->outer);
+	if (token == WJB_KEY)
+		walk->next = place_behind(place, value->val.string.val, value->val.string.len);
+	else
+		walk->next = place_behind(place, "[]", 2);
+}
+
 /*
  * Copies a configuration with the names of its queues replaced by their sids,
  * so that renaming a queue breaks no workflow.  They are locked against deletion.
+ * Keys "queue" at other places are their owner's own.
  */
 static Jsonb *
 with_queue_sids(Jsonb *configuration, KtSid *workspace)
@@ -508,21 +567,21 @@ with_queue_sids(Jsonb *configuration, KtSid *workspace)
 	JsonbValue *result = NULL;
 	JsonbIteratorToken token;
 	JsonbValue	value;
-	bool		after_queue = false;
+	Walk		place = {NIL, ROOT};
 
 	while ((token = JsonbIteratorNext(&iterator, &value, false)) != WJB_DONE)
 	{
 		KtSid		sid;
 
-		if (token == WJB_VALUE && after_queue && value.type == jbvString &&
+		CHECK_FOR_INTERRUPTS();
+		if (token == WJB_VALUE && place.next == QUEUE && value.type == jbvString &&
 			kt_config_find_and_lock(KT_TASK_QUEUE, pnstrdup(value.val.string.val, value.val.string.len),
 									workspace, &sid))
 		{
 			value.val.string.val = kt_sid_cstring(&sid);
 			value.val.string.len = KT_SID_LENGTH;
 		}
-		after_queue = token == WJB_KEY && value.val.string.len == strlen("queue") &&
-			memcmp(value.val.string.val, "queue", strlen("queue")) == 0;
+		walk(&place, token, &value);
 		result = pushJsonbValue(&state, token, token < WJB_BEGIN_ARRAY ? &value : NULL);
 	}
 	return JsonbValueToJsonb(result);

@@ -13,7 +13,7 @@ use KinTr::Cluster;
 use constant { TRANSACTIONS => 120, SEED => $ENV{SEED} // 1 };
 
 my $node = start_node('cursor', preload => 0,
-	conf => "autovacuum = off\nwal_writer_delay = 10s\nmax_prepared_transactions = 5\n");
+	conf => "autovacuum = off\nwal_writer_delay = 10s\nmax_prepared_transactions = 5\nkin_tr.debug_far_behind = 10\n");
 my $dbh = connect_to($node);
 my $json = JSON::PP->new;
 

@@ -386,7 +386,8 @@ query_until($node, 'postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE 
 	'... where there is room for one alone');
 is($node->safe_psql('two', $missing) + $node->safe_psql('uno', $missing), 3, '... and which ones are missing');
 ok($node->log_contains(qr/background workers? could not be started/, $log), '... and so does the log');
-$node->append_conf('postgresql.conf', 'max_worker_processes = 6');
+# Two for each database, and one for who comes for a while.
+$node->append_conf('postgresql.conf', 'max_worker_processes = 7');
 $node->restart;
 comes_up($_, "with enough of them the workers of database $_ come up") for qw(uno two);
 is(health_of('two', 'workers not started'), 'ok', '... and health() is content');

@@ -322,6 +322,7 @@ CREATE TABLE kin_tr.tasks (
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 CREATE INDEX tasks_waiting ON kin_tr.tasks (group_key, order_key1, order_key2, sid)
     WHERE group_key IS NOT NULL;
+CREATE INDEX tasks_untried ON kin_tr.tasks (sid) WHERE NOT step_tried AND group_key IS NOT NULL;
 CREATE INDEX tasks_wake ON kin_tr.tasks (wake_at, sid) WHERE wake_at IS NOT NULL;
 CREATE INDEX tasks_finished ON kin_tr.tasks (finished_at, sid) WHERE finished_at IS NOT NULL;
 -- Of a call's sid so much as an index row has room for, whatever somebody calls a sid.

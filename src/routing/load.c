@@ -35,13 +35,19 @@
 /* Heads fetched for a group that has run out. */
 #define REFILL_SIZE 32
 
-/* Workers, or tasks, that are looked at together. */
-#define LOOK_SIZE 32
+/* Workers, tasks or groups that are read together, at most. */
+#define MOST_LOOKS 64
+
+/* Groups that are listed at a time. */
+#define LIST_SIZE 256
 
 /* Locked tasks passed by at a time, microseconds between two times, and until they are looked at again. */
 #define WALK_SIZE		256
 #define WALK_REST		INT64CONST(10000)
 #define SKIPPED_REST	INT64CONST(1000000)
+
+/* Before any task that waits. */
+static const KtHead before_all = {PG_INT64_MIN, PG_INT64_MIN, {{0}}};
 
 static Datum
 sid_array(const KtSid *sids, int n)
@@ -359,6 +365,56 @@ kt_router_look_at_tasks(KtRouter *router, const KtSid *tasks, int n)
 	}
 }
 
+static bool
+are_kept(const KtRouter *router, const KtHead *heads, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (!kt_retry_is_kept(router->retries, &heads[i].sid))
+			return false;
+	return true;
+}
+
+/*
+ * A group's first tasks, of which the first that can be read makes the group.  What
+ * it has of its later ones, by events, does not count: between are some that it does
+ * not know.
+ */
+static void
+read_group(KtRouter *router, const pg_uuid_t *key)
+{
+	static KtPlan plan = {
+		"SELECT " TASK_COLUMNS " FROM kin_tr.tasks"
+		" WHERE group_key = $1 AND (order_key1, order_key2, sid) > ($2, $3, $4)"
+		" ORDER BY group_key, order_key1, order_key2, sid LIMIT $5", "uIIsi"
+	};
+	KtHead		heads[REFILL_SIZE] = {before_all};
+	KtHead		last = before_all;
+	KtGroup    *group;
+	int			n;
+
+	do
+	{
+		Datum		values[] = {
+			UUIDPGetDatum(key), Int64GetDatum(last.key1), Int64GetDatum(last.key2),
+			SidPGetDatum(&last.sid), Int32GetDatum(REFILL_SIZE)
+		};
+		SPITupleTable *table;
+
+		CHECK_FOR_INTERRUPTS();
+		n = (int) kt_spi_latest(&plan, values, NULL);
+		table = SPI_tuptable;
+		for (int i = 0; i < n; i++)
+			heads[i] = (KtHead) {kt_column_int64(i, 4), kt_column_int64(i, 5), kt_column_sid(i, 1)};
+		put_page(router, table, n, put_task);
+		SPI_freetuptable(table);
+		group = kt_pool_group(router->pool, key);
+		if (n > 0)
+			last = heads[n - 1];
+	} while (group == NULL && n == REFILL_SIZE && are_kept(router, heads, n));
+	if (group != NULL && n == REFILL_SIZE)
+		kt_pool_end_heads(router->pool, group, &last);
+}
+
 /* The next tasks behind the boundary, which moves on to the last of them. */
 static void
 read_heads(KtRouter *router, KtGroup *group)
@@ -418,7 +474,6 @@ walk(KtRouter *router, KtGroup *group)
 static void
 begin_again(KtRouter *router, KtGroup *group)
 {
-	static const KtHead first = {PG_INT64_MIN, PG_INT64_MIN, {{0}}};
 	int64		now = kt_monotonic();
 
 	/* It may have taken long to come this far: not more than a fifth of the time is for it. */
@@ -433,7 +488,7 @@ begin_again(KtRouter *router, KtGroup *group)
 	group->skipped = false;
 	group->nbusy = 0;
 	group->walk_began = group->again_at = 0;
-	group->boundary = first;
+	group->boundary = before_all;
 }
 
 void
@@ -474,6 +529,46 @@ put_reservation(KtRouter *router, uint64 row)
 /* ------------------------------------------------------------------- load */
 
 static void
+note_task(KtRouter *router, uint64 row)
+{
+	KtSid		task = kt_column_sid(row, 1);
+	KtSid		workspace = kt_column_sid(row, 2);
+
+	if (kt_pool_may_use(router->pool, &workspace))
+		kt_looks_add(router->looks, &workspace, &task);
+}
+
+/* Some of the groups that tasks wait in, by their keys: one step down the index for each. */
+static void
+list_groups(KtRouter *router)
+{
+	static KtPlan plan = {
+		"WITH RECURSIVE groups AS ("
+		" (SELECT group_key, workspace_sid FROM kin_tr.tasks WHERE group_key > $1"
+		"   ORDER BY group_key, order_key1, order_key2, sid LIMIT 1)"
+		" UNION ALL"
+		" SELECT next.group_key, next.workspace_sid FROM groups,"
+		"  LATERAL (SELECT t.group_key, t.workspace_sid FROM kin_tr.tasks t"
+		"            WHERE t.group_key > groups.group_key"
+		"            ORDER BY t.group_key, t.order_key1, t.order_key2, t.sid LIMIT 1) next)"
+		" SELECT group_key, workspace_sid FROM groups LIMIT $2", "ui"
+	};
+	Datum		values[] = {UUIDPGetDatum(&router->listed), Int32GetDatum(LIST_SIZE)};
+	uint64		n = kt_spi_latest(&plan, values, NULL);
+	bool		isnull;
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		KtSid		workspace = kt_column_sid(i, 2);
+
+		router->listed = *DatumGetUUIDP(kt_column(i, 1, &isnull));
+		if (kt_pool_may_use(router->pool, &workspace))
+			kt_looks_add(router->group_looks, &workspace, &router->listed);
+	}
+	router->listing = n == LIST_SIZE;
+}
+
+static void
 note_fault(void *context, const KtSid *object, const ErrorData *error)
 {
 	kt_quarantine_note(((KtRouter *) context)->quarantine, object, KT_RETRY_LOOK, "load", error);
@@ -512,8 +607,11 @@ kt_router_load(KtRouter *router)
 	put_all(router, "SELECT sid, worker_sid, task_sid, task_channel_sid, reservation_status, date_created,"
 			" is_open FROM kin_tr.reservations ORDER BY sid", put_reservation);
 	put_all(router, "SELECT " CHANNEL_COLUMNS " FROM kin_tr.worker_channels", put_worker_channel);
-	put_all(router, "SELECT " TASK_COLUMNS " FROM kin_tr.tasks WHERE group_key IS NOT NULL"
-			" ORDER BY group_key, order_key1, order_key2, sid", put_task);
+	/* Not those alone that come first: each is to be asked whether its step is to be skipped. */
+	put_all(router, "SELECT sid, workspace_sid FROM kin_tr.tasks WHERE NOT step_tried AND group_key IS NOT NULL",
+			note_task);
+	router->listing = true;
+	memset(&router->listed, 0, sizeof(pg_uuid_t));
 	router->tasks_mark = router->reservations_mark = (KtMark) {DT_NOBEGIN};
 	router->next_timer = DT_NOBEGIN;
 	PopActiveSnapshot();
@@ -633,31 +731,166 @@ apply_events(KtRouter *router, const KtEventRef *events, int n)
 			apply_event(router, &events[i]);
 }
 
+/* How many to read at a time, so that it takes neither an eighth of a slice nor half of it. */
+static int
+next_piece(int piece, int64 took, int64 slice)
+{
+	return took > slice / 2 ? Max(1, piece / 2) : took < slice / 8 ? Min(MOST_LOOKS, piece * 2) : piece;
+}
+
+/* Reads so many of one kind; true where there are more. */
+typedef bool (*ReadPiece) (KtRouter *router, int piece);
+
+static bool
+read_workers(KtRouter *router, int piece)
+{
+	KtSid		sids[MOST_LOOKS];
+	int			n = kt_looks_take(router->worker_looks, sids, piece);
+
+	kt_router_look_at_workers(router, sids, n);
+	return kt_looks_are_left(router->worker_looks);
+}
+
+static bool
+read_groups(KtRouter *router, int piece)
+{
+	pg_uuid_t	keys[MOST_LOOKS];
+	int			n;
+
+	if (router->listing)
+		list_groups(router);
+	n = kt_looks_take(router->group_looks, keys, piece);
+	for (int i = 0; i < n; i++)
+		read_group(router, &keys[i]);
+	return router->listing || kt_looks_are_left(router->group_looks);
+}
+
+static bool
+read_tasks(KtRouter *router, int piece)
+{
+	KtSid		sids[MOST_LOOKS];
+	int			n = kt_looks_take(router->looks, sids, piece);
+
+	kt_router_look_at_tasks(router, sids, n);
+	return kt_looks_are_left(router->looks);
+}
+
 /*
- * Workers first: what is read of a task is held against them.  In small pieces,
- * for a worker, or a task, that is like no other is held against all there are.
+ * In small pieces, for a worker, or a task, that is like no other is held against
+ * all there are.
  */
 static void
-look_at_noted(KtRouter *router, int64 slice)
+read_in_pieces(KtRouter *router, ReadPiece read, int *piece, int64 slice)
 {
-	int64		until = kt_monotonic() + slice;
-	KtSid		sids[LOOK_SIZE];
-	int			n;
+	int64		began = kt_monotonic();
+	int64		now = began;
+	bool		more;
 
 	do
 	{
-		n = kt_looks_take(router->worker_looks, sids, LOOK_SIZE);
-		kt_router_look_at_workers(router, sids, n);
-	} while (n == LOOK_SIZE && kt_monotonic() < until);
-	do
+		int64		then = now;
+
+		more = read(router, *piece);
+		now = kt_monotonic();
+		*piece = next_piece(*piece, now - then, slice);
+	} while (more && now - began < slice);
+}
+
+/* Workers first: what is read of a task is held against them. */
+void
+kt_router_read(KtRouter *router, int64 slice)
+{
+	MemoryContext old = MemoryContextSwitchTo(router->scratch);
+	static int	workers = 1;
+	static int	groups = 1;
+	static int	tasks = 1;
+
+	if (kt_looks_are_left(router->worker_looks))
+		read_in_pieces(router, read_workers, &workers, slice);
+	if (router->listing || kt_looks_are_left(router->group_looks))
+		read_in_pieces(router, read_groups, &groups, slice);
+	if (kt_looks_are_left(router->looks))
+		read_in_pieces(router, read_tasks, &tasks, slice);
+	MemoryContextSwitchTo(old);
+}
+
+bool
+kt_router_has_to_read(const KtRouter *router)
+{
+	return router->listing || kt_looks_are_left(router->looks) || kt_looks_are_left(router->worker_looks) ||
+		kt_looks_are_left(router->group_looks);
+}
+
+/* A queue of which an event tells, and its order before. */
+typedef struct QueueOrder
+{
+	KtSid		queue;
+	bool		lifo;
+} QueueOrder;
+
+static List *
+note_orders(KtRouter *router, List *orders, const KtEventRef *events, int n)
+{
+	for (int i = 0; i < n; i++)
 	{
-		n = kt_looks_take(router->looks, sids, LOOK_SIZE);
-		kt_router_look_at_tasks(router, sids, n);
-	} while (n == LOOK_SIZE && kt_monotonic() < until);
+		const KtTaskQueue *queue;
+		QueueOrder *order;
+
+		if (!kt_sid_is(&events[i].resource, KT_TASK_QUEUE) || !kt_sid_is_null(&events[i].task) ||
+			(queue = kt_pool_queue(router->pool, &events[i].resource)) == NULL)
+			continue;
+		order = palloc(sizeof(QueueOrder));
+		order->queue = events[i].resource;
+		order->lifo = queue->lifo;
+		orders = lappend(orders, order);
+	}
+	return orders;
+}
+
+/*
+ * Of a queue whose order has changed each task is to be read: one that came back
+ * meanwhile may have the keys of the former order.
+ */
+static void
+note_disordered(KtRouter *router, List *orders)
+{
+	static KtPlan plan = {
+		"SELECT sid, workspace_sid FROM kin_tr.tasks WHERE task_queue_sid = $1 AND group_key IS NOT NULL", "s"
+	};
+	ListCell   *cell;
+
+	foreach(cell, orders)
+	{
+		const QueueOrder *order = lfirst(cell);
+		const KtTaskQueue *queue = kt_pool_queue(router->pool, &order->queue);
+		Datum		values[] = {SidPGetDatum(&order->queue)};
+		uint64		n;
+
+		if (queue == NULL || queue->lifo == order->lifo)
+			continue;
+		n = kt_spi_latest(&plan, values, NULL);
+		for (uint64 i = 0; i < n; i++)
+			note_task(router, i);
+	}
+}
+
+/* The configuration has changed. */
+static void
+load_anew(KtRouter *router, const KtEventRef *events, int n, const KtEventRef *own, int nown)
+{
+	List	   *orders;
+	KtSpi		spi;
+
+	kt_spi_begin(&spi);
+	MemoryContextSwitchTo(router->scratch);
+	orders = note_orders(router, note_orders(router, NIL, events, n), own, nown);
+	kt_router_load(router);
+	note_disordered(router, orders);
+	kt_spi_end(&spi);
 }
 
 int
-kt_router_catch_up(KtRouter *router, bool with_own, int64 slice)
+kt_router_catch_up(KtRouter *router, bool with_own)
 {
 	MemoryContext old = MemoryContextSwitchTo(router->scratch);
 	KtCursor	cursor = router->cursor;
@@ -676,9 +909,12 @@ kt_router_catch_up(KtRouter *router, bool with_own, int64 slice)
 		configuration = note_looks(router, events, n);
 		configuration = note_looks(router, own, nown) || configuration;
 	}
+	if (events == NULL)
+		kt_router_load(router);
+	else if (configuration)
+		load_anew(router, events, n, own, nown);
 	if (events == NULL || configuration)
 	{
-		kt_router_load(router);
 		MemoryContextSwitchTo(old);
 		return n;
 	}
@@ -695,7 +931,6 @@ kt_router_catch_up(KtRouter *router, bool with_own, int64 slice)
 		router->own_xid = kt_cursor_own_xid();
 		router->own_event = own[nown - 1].id;
 	}
-	look_at_noted(router, slice);
 	kt_spi_end(&spi);
 	MemoryContextSwitchTo(old);
 	return n;

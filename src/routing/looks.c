@@ -1,6 +1,6 @@
 /*
  * looks.c
- *		Tasks that the router is to read again, each workspace in its turn.
+ *		What the router is to read, each workspace in its turn.
  *
  * Somebody who creates 100,000 tasks in one transaction is not to hold up all
  * others until they have been read.
@@ -20,14 +20,15 @@ typedef struct Queue
 	int			first;			/* those before it have been taken */
 	int			length;
 	int			capacity;
-	KtSid	   *tasks;
+	char	   *objects;
 } Queue;
 
 struct KtLooks
 {
 	MemoryContext context;
+	Size		size;			/* of an object's key */
 	HTAB	   *queues;
-	HTAB	   *tasks;			/* all that are in a queue */
+	HTAB	   *objects;		/* all that are in a queue */
 	dlist_head	waiting;		/* queues that have some */
 };
 
@@ -35,18 +36,19 @@ static void
 initialize(KtLooks *looks)
 {
 	HASHCTL		queue = {.keysize = sizeof(KtSid), .entrysize = sizeof(Queue), .hcxt = looks->context};
-	HASHCTL		task = {.keysize = sizeof(KtSid), .entrysize = sizeof(KtSid), .hcxt = looks->context};
+	HASHCTL		object = {.keysize = looks->size, .entrysize = looks->size, .hcxt = looks->context};
 
 	looks->queues = hash_create("kin_tr looks by workspace", 16, &queue, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	looks->tasks = hash_create("kin_tr looks", 64, &task, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	looks->objects = hash_create("kin_tr looks", 64, &object, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	dlist_init(&looks->waiting);
 }
 
 KtLooks *
-kt_looks_create(MemoryContext parent)
+kt_looks_create(MemoryContext parent, Size size)
 {
 	KtLooks    *looks = MemoryContextAllocZero(parent, sizeof(KtLooks));
 
+	looks->size = size;
 	looks->context = AllocSetContextCreate(parent, "kin_tr looks", ALLOCSET_DEFAULT_SIZES);
 	initialize(looks);
 	return looks;
@@ -72,59 +74,57 @@ find_queue(KtLooks *looks, const KtSid *workspace)
 }
 
 static void
-append(KtLooks *looks, Queue *queue, const KtSid *task)
+append(KtLooks *looks, Queue *queue, const void *object)
 {
 	if (queue->length == queue->capacity)
 	{
 		queue->capacity = Max(16, queue->capacity * 2);
-		queue->tasks = queue->tasks == NULL ?
-			MemoryContextAlloc(looks->context, sizeof(KtSid) * queue->capacity) :
-			repalloc_huge(queue->tasks, sizeof(KtSid) * queue->capacity);
+		queue->objects = queue->objects == NULL ?
+			MemoryContextAllocHuge(looks->context, looks->size * queue->capacity) :
+			repalloc_huge(queue->objects, looks->size * queue->capacity);
 	}
-	queue->tasks[queue->length++] = *task;
+	memcpy(queue->objects + looks->size * queue->length++, object, looks->size);
 }
 
 void
-kt_looks_add(KtLooks *looks, const KtSid *workspace, const KtSid *task)
+kt_looks_add(KtLooks *looks, const KtSid *workspace, const void *object)
 {
 	bool		found;
 	Queue	   *queue;
 
-	if (kt_sid_is_null(task))
-		return;
-	hash_search(looks->tasks, task, HASH_ENTER, &found);
+	hash_search(looks->objects, object, HASH_ENTER, &found);
 	if (found)
 		return;
 	queue = find_queue(looks, workspace);
 	if (queue->length == 0)
 		dlist_push_tail(&looks->waiting, &queue->node);
-	append(looks, queue, task);
+	append(looks, queue, object);
 }
 
 /* From one queue; where that has no more, its memory is given back. */
 static int
-take_from(KtLooks *looks, Queue *queue, KtSid *tasks, int most)
+take_from(KtLooks *looks, Queue *queue, char *objects, int most)
 {
 	int			n = Min(most, queue->length - queue->first);
 
-	memcpy(tasks, &queue->tasks[queue->first], sizeof(KtSid) * n);
+	memcpy(objects, queue->objects + looks->size * queue->first, looks->size * n);
 	for (int i = 0; i < n; i++)
-		hash_search(looks->tasks, &tasks[i], HASH_REMOVE, NULL);
+		hash_search(looks->objects, objects + looks->size * i, HASH_REMOVE, NULL);
 	queue->first += n;
 	dlist_delete(&queue->node);
 	if (queue->first < queue->length)
 		dlist_push_tail(&looks->waiting, &queue->node);
 	else
 	{
-		pfree(queue->tasks);
-		queue->tasks = NULL;
+		pfree(queue->objects);
+		queue->objects = NULL;
 		queue->first = queue->length = queue->capacity = 0;
 	}
 	return n;
 }
 
 int
-kt_looks_take(KtLooks *looks, KtSid *tasks, int most)
+kt_looks_take(KtLooks *looks, void *objects, int most)
 {
 	int			nqueues = 0;
 	int			taken = 0;
@@ -136,7 +136,7 @@ kt_looks_take(KtLooks *looks, KtSid *tasks, int most)
 	share = Max(1, most / Max(nqueues, 1));
 	while (taken < most && !dlist_is_empty(&looks->waiting))
 		taken += take_from(looks, dlist_container(Queue, node, dlist_head_node(&looks->waiting)),
-						   &tasks[taken], Min(share, most - taken));
+						   (char *) objects + looks->size * taken, Min(share, most - taken));
 	return taken;
 }
 

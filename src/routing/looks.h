@@ -1,6 +1,6 @@
 /*
  * looks.h
- *		Tasks, or workers, that the router is to read again, each workspace in its turn.
+ *		What the router is to read, each workspace in its turn.
  */
 #ifndef KIN_TR_ROUTING_LOOKS_H
 #define KIN_TR_ROUTING_LOOKS_H
@@ -11,14 +11,15 @@
 
 typedef struct KtLooks KtLooks;
 
-extern KtLooks *kt_looks_create(MemoryContext context);
+/* Of objects whose key has this size: tasks or workers by sid, groups by uuid. */
+extern KtLooks *kt_looks_create(MemoryContext context, Size size);
 extern void kt_looks_clear(KtLooks *looks);
 
 /* Once, however often it is said; workspace NULL: none that matters. */
-extern void kt_looks_add(KtLooks *looks, const KtSid *workspace, const KtSid *object);
+extern void kt_looks_add(KtLooks *looks, const KtSid *workspace, const void *object);
 
 /* The next ones, at most so many, of each workspace as many as of the others. */
-extern int	kt_looks_take(KtLooks *looks, KtSid *objects, int most);
+extern int	kt_looks_take(KtLooks *looks, void *objects, int most);
 
 extern bool kt_looks_are_left(const KtLooks *looks);
 

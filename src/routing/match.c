@@ -309,6 +309,8 @@ kt_match_next(KtRouter *router, KtProposal *proposal)
 		KtPoolWorker *worker;
 
 		CHECK_FOR_INTERRUPTS();
+		if (group->outdated)
+			kt_pool_refit(pool, group);
 		proposal->workers = palloc(sizeof(KtPoolWorker *) * most);
 		proposal->nworkers = 0;
 		while (proposal->nworkers < most &&

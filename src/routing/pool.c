@@ -235,11 +235,7 @@ kt_pool_new_minute(KtPool *pool)
 		CHECK_FOR_INTERRUPTS();
 		if (expression == NULL || (expression->subjects & (1 << KT_SUBJECT_TASKROUTER)) == 0)
 			continue;
-		if (!group->open)
-		{
-			kt_fit_drop_group(pool, group);
-			kt_fit_find_for_group(pool, group);
-		}
+		group->outdated = true;
 		kt_pool_touch_group(pool, group);
 	}
 }

@@ -166,6 +166,7 @@ struct KtGroup
 	bool		tied;			/* entered under the values that its step ties */
 	bool		open;			/* has no fits: see above */
 	KtFits		fits;
+	bool		outdated;		/* these are of another minute: to be found anew before they are used */
 	bool		touched;		/* among the candidates of the next match */
 	pairingheap_node candidate; /* in the space's heap, while touched and with heads */
 	int			nbusy;			/* heads in a row that somebody held */
@@ -358,7 +359,13 @@ extern void kt_pool_remove_task(KtPool *pool, const KtSid *task);
 
 /* Its heads are forgotten; those behind this one are to be read again. */
 extern void kt_pool_drop_heads(KtPool *pool, KtGroup *group, const KtHead *behind);
+
+/* Behind this one there may be tasks that it does not know: it forgets those that it has. */
+extern void kt_pool_end_heads(KtPool *pool, KtGroup *group, const KtHead *last);
 extern int	kt_head_compare(const KtHead *a, const KtHead *b);
+
+/* Finds out anew whom it fits. */
+extern void kt_pool_refit(KtPool *pool, KtGroup *group);
 
 /* May this class's workers get this group's tasks, capacity aside? */
 extern bool kt_pool_fits(KtPool *pool, KtGroup *group, KtClass *class);

@@ -452,3 +452,13 @@ kt_fit_find_for_class(KtPool *pool, KtClass *class)
 		if (step->space == space && step->has_tie)
 			find_groups_of_step(pool, class, step);
 }
+
+void
+kt_pool_refit(KtPool *pool, KtGroup *group)
+{
+	group->outdated = false;
+	if (group->open)
+		return;
+	kt_fit_drop_group(pool, group);
+	kt_fit_find_for_group(pool, group);
+}

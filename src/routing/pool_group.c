@@ -328,3 +328,17 @@ kt_pool_drop_heads(KtPool *pool, KtGroup *group, const KtHead *behind)
 	group->boundary = *behind;
 	rejoin_candidates(pool, group, touched);
 }
+
+void
+kt_pool_end_heads(KtPool *pool, KtGroup *group, const KtHead *last)
+{
+	bool		touched = leave_candidates(pool, group);
+	bool		was_empty = group->nheads == 0;
+
+	while (group->nheads > 0 && kt_head_compare(&group->heads[group->nheads - 1], last) > 0)
+		hash_search(pool->head_groups, &group->heads[--group->nheads].sid, HASH_REMOVE, NULL);
+	pool->nempty += !was_empty && group->nheads == 0;
+	group->more = true;
+	group->boundary = *last;
+	rejoin_candidates(pool, group, touched);
+}

@@ -51,8 +51,9 @@ kt_router_create(MemoryContext parent)
 	router->retries = kt_retries_create(context);
 	router->quarantine = kt_quarantine_create(context, router->retries);
 	router->suspects = hash_create("kin_tr suspects", 16, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	router->looks = kt_looks_create(context);
-	router->worker_looks = kt_looks_create(context);
+	router->looks = kt_looks_create(context, sizeof(KtSid));
+	router->worker_looks = kt_looks_create(context, sizeof(KtSid));
+	router->group_looks = kt_looks_create(context, sizeof(pg_uuid_t));
 	router->moves_mark = (KtMark) {DT_NOBEGIN};
 	return router;
 }
@@ -84,6 +85,8 @@ kt_router_forget(KtRouter *router)
 	kt_retries_clear(router->retries, false);
 	kt_looks_clear(router->looks);
 	kt_looks_clear(router->worker_looks);
+	kt_looks_clear(router->group_looks);
+	router->listing = false;
 	forget_suspects(router);
 }
 
@@ -370,7 +373,8 @@ look(KtRouter *router, const KtTransactions *transactions, const KtLimits *limit
 	if (router->pool == NULL || kt_quarantine_is_stale(router->quarantine))
 		kt_router_load(router);
 	else
-		events = kt_router_catch_up(router, !transactions->own, limits->slice);
+		events = kt_router_catch_up(router, !transactions->own);
+	kt_router_read(router, limits->slice);
 	router->pool->now = kt_now();
 	minute = router->pool->now / USECS_PER_MINUTE;
 	if (minute != router->minute)
@@ -408,7 +412,7 @@ kt_router_turn(KtRouter *router, const KtTransactions *transactions, KtTurn *tur
 			break;
 		(void) look(router, transactions, limits);
 	}
-	turn->more = turn->more || kt_looks_are_left(router->looks) || kt_looks_are_left(router->worker_looks);
+	turn->more = turn->more || kt_router_has_to_read(router);
 	kt_quarantine_write(router->quarantine, transactions);
 	kt_pool_collect(router->pool);
 }

@@ -63,6 +63,9 @@ typedef struct KtRouter
 	HTAB	   *suspects;
 	KtLooks    *looks;			/* tasks to be read again */
 	KtLooks    *worker_looks;
+	KtLooks    *group_looks;	/* groups whose first tasks are to be read */
+	bool		listing;		/* those behind this one are yet to be listed there */
+	pg_uuid_t	listed;
 	int			nunsettled;
 	int			unsettled_capacity;
 	KtUnsettled *unsettled;		/* in the pool's context */
@@ -95,14 +98,18 @@ extern KtRouter *kt_router_create(MemoryContext parent);
 /* Forgets everything; the next turn loads it anew. */
 extern void kt_router_forget(KtRouter *router);
 
-/* load.c: fills the pool from the tables, under the active snapshot. */
+/*
+ * load.c: a new pool of all workers, from the tables; what waits is noted, to be
+ * read.
+ */
 extern void kt_router_load(KtRouter *router);
 
-/*
- * load.c: applies what happened since, and tells how much; loads where that is
- * better.  What is to be read again is read for about a slice.
- */
-extern int	kt_router_catch_up(KtRouter *router, bool with_own, int64 slice);
+/* load.c: applies what happened since, and tells how much; loads where that is better. */
+extern int	kt_router_catch_up(KtRouter *router, bool with_own);
+
+/* load.c: reads what is noted, for so many microseconds; inside kt_spi_begin() .. end(). */
+extern void kt_router_read(KtRouter *router, int64 slice);
+extern bool kt_router_has_to_read(const KtRouter *router);
 
 /* Reads a task again, since it was locked or has moved. */
 extern void kt_router_look_at_tasks(KtRouter *router, const KtSid *tasks, int n);
@@ -137,10 +144,12 @@ extern TimestampTz kt_timers_next(KtRouter *router);	/* KT_NEVER: none */
 extern bool kt_timers_are_due(const KtRouter *router);
 
 /*
- * sweep.c: looks whether an edge was missed, after a turn that left nothing to
- * do.  Then it is counted, and the router forgets all, to load it anew.
+ * sweep.c: looks whether an edge was missed, for about so many microseconds at a
+ * time; false when it has got through.  One that was is counted, and the router
+ * forgets all, to load it anew.
  */
-extern void kt_router_sweep(KtRouter *router, const KtTransactions *transactions);
+extern bool kt_router_sweep(KtRouter *router, const KtTransactions *transactions, int64 slice);
+extern bool kt_router_is_sweeping(void);
 
 /* router.c: all of a turn. */
 extern void kt_router_turn(KtRouter *router, const KtTransactions *transactions, KtTurn *turn,

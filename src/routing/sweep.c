@@ -2,8 +2,8 @@
  * sweep.c
  *		Proves that no edge was missed.
  *
- * A second pool is loaded from the tables and matched.  What it would assign is
- * either news that the router has not read yet, and it assigns that itself in
+ * A second router is loaded from the tables, in slices, and matches.  What it would
+ * assign is either news that the router has not read yet, and it assigns that itself in
  * its next turn; or it was told of it and did not see that the two fit: a
  * missed edge, which is a fault of the router.  health() shows their number.
  */
@@ -22,7 +22,10 @@ PG_FUNCTION_INFO_V1(kin_tr_sweep);
 #define MAX_FOUND 100
 
 /* Microseconds that are spent on finding some: what there is to find is there the next time, too. */
-#define PATIENCE (100 * INT64CONST(1000))
+#define PATIENCE (20 * INT64CONST(1000))
+
+/* Who has more to do than so many turns is busy, and nothing is missed yet. */
+#define MAX_TURNS 100
 
 /* A pair that fits. */
 typedef struct Pair
@@ -33,21 +36,25 @@ typedef struct Pair
 	int			channel;
 } Pair;
 
-/* What a router that knows only the tables would assign; how many. */
-static int
-find_pairs(MemoryContext context, Pair *pairs, int most)
+static KtRouter *
+make_fresh(MemoryContext context)
 {
 	KtRouter   *fresh = kt_router_create(context);
-	int64		until = kt_monotonic() + PATIENCE;
-	MemoryContext old;
-	KtProposal	proposal;
-	int			n = 0;
-	KtSpi		spi;
 
-	kt_spi_begin(&spi);
-	old = MemoryContextSwitchTo(fresh->scratch);
 	fresh->forgets_fits = true;
 	kt_router_load(fresh);
+	return fresh;
+}
+
+/* What it would assign; how many. */
+static int
+find_pairs(KtRouter *fresh, Pair *pairs, int most)
+{
+	int64		until = kt_monotonic() + PATIENCE;
+	MemoryContext old = MemoryContextSwitchTo(fresh->scratch);
+	KtProposal	proposal;
+	int			n = 0;
+
 	while (n < most && kt_monotonic() < until && kt_match_next(fresh, &proposal))
 	{
 		pairs[n].task = proposal.head.sid;
@@ -57,8 +64,6 @@ find_pairs(MemoryContext context, Pair *pairs, int most)
 		n++;
 	}
 	MemoryContextSwitchTo(old);
-	kt_spi_end(&spi);
-	MemoryContextDelete(fresh->context);
 	return n;
 }
 
@@ -97,23 +102,71 @@ count_missed(int missed)
 	kt_spi(&update, values, NULL);
 }
 
-void
-kt_router_sweep(KtRouter *router, const KtTransactions *transactions)
+/* The second router, while its pool is being read; what it takes is in a context of its own. */
+static KtRouter *reading = NULL;
+static MemoryContext sweeping = NULL;
+
+bool
+kt_router_is_sweeping(void)
+{
+	return reading != NULL;
+}
+
+/* A piece of reading; NULL while there is more.  After an error it begins anew. */
+static KtRouter *
+read_fresh(int64 slice)
+{
+	KtRouter   *fresh = reading;
+	KtSpi		spi;
+
+	reading = NULL;
+	if (sweeping == NULL)
+		sweeping = AllocSetContextCreate(TopMemoryContext, "kin_tr sweep", ALLOCSET_DEFAULT_SIZES);
+	kt_spi_begin(&spi);
+	if (fresh == NULL)
+	{
+		MemoryContextReset(sweeping);
+		fresh = make_fresh(sweeping);
+	}
+	else
+	{
+		MemoryContextReset(fresh->scratch);
+		(void) kt_router_catch_up(fresh, false);
+	}
+	kt_router_read(fresh, slice);
+	kt_spi_end(&spi);
+	if (!kt_router_has_to_read(fresh))
+		return fresh;
+	reading = fresh;
+	return NULL;
+}
+
+/* Turns until it has nothing to do; false where so many are not enough. */
+static bool
+finish_work(KtRouter *router, const KtTransactions *transactions, int64 slice)
+{
+	KtLimits	limits = {PG_INT32_MAX, slice};
+	KtTurn		turn;
+
+	for (int i = 0; i < MAX_TURNS; i++)
+	{
+		kt_router_turn(router, transactions, &turn, &limits);
+		if (!turn.more)
+			return true;
+	}
+	return false;
+}
+
+/* How many of them the router has missed, though it has done all that it knows of since. */
+static int
+judge(KtRouter *router, const KtTransactions *transactions, const Pair *pairs, int n, int64 slice)
 {
 	MemoryContext old = CurrentMemoryContext;
-	Pair		pairs[MAX_FOUND];
-	KtLimits	limits = {PG_INT32_MAX, PG_INT64_MAX / 2};
-	KtTurn		turn;
 	KtSpi		spi;
 	int			missed = 0;
-	int			n;
 
-	transactions->begin();
-	n = find_pairs(router->scratch, pairs, MAX_FOUND);
-	transactions->commit();
-	MemoryContextSwitchTo(old);
-	if (n > 0)
-		kt_router_turn(router, transactions, &turn, &limits);
+	if (n > 0 && !finish_work(router, transactions, slice))
+		return 0;
 	transactions->begin();
 	kt_spi_begin(&spi);
 	for (int i = 0; i < n; i++)
@@ -122,6 +175,33 @@ kt_router_sweep(KtRouter *router, const KtTransactions *transactions)
 	kt_spi_end(&spi);
 	transactions->commit();
 	MemoryContextSwitchTo(old);
+	return missed;
+}
+
+bool
+kt_router_sweep(KtRouter *router, const KtTransactions *transactions, int64 slice)
+{
+	MemoryContext old = CurrentMemoryContext;
+	Pair		pairs[MAX_FOUND];
+	KtRouter   *fresh;
+	KtSpi		spi;
+	int			missed;
+	int			n = 0;
+
+	transactions->begin();
+	fresh = read_fresh(slice);
+	if (fresh != NULL)
+	{
+		kt_spi_begin(&spi);
+		n = find_pairs(fresh, pairs, MAX_FOUND);
+		kt_spi_end(&spi);
+	}
+	transactions->commit();
+	MemoryContextSwitchTo(old);
+	if (fresh == NULL)
+		return true;
+	MemoryContextReset(sweeping);
+	missed = judge(router, transactions, pairs, n, slice);
 	if (missed > 0)
 	{
 		ereport(LOG,
@@ -131,6 +211,7 @@ kt_router_sweep(KtRouter *router, const KtTransactions *transactions)
 				 errhint("They are mended.  This is a fault of kin_tr: please report it.")));
 		kt_router_forget(router);
 	}
+	return false;
 }
 
 /* _sweep() -> integer: pairs that fit now; for tests, after a tick(). */
@@ -138,6 +219,16 @@ Datum
 kin_tr_sweep(PG_FUNCTION_ARGS)
 {
 	Pair	   *pairs = palloc(sizeof(Pair) * MAX_FOUND);
+	MemoryContext context = CurrentMemoryContext;
+	KtRouter   *fresh;
+	KtSpi		spi;
+	int			n;
 
-	PG_RETURN_INT32(find_pairs(CurrentMemoryContext, pairs, MAX_FOUND));
+	kt_spi_begin(&spi);
+	fresh = make_fresh(context);
+	kt_router_read(fresh, PG_INT64_MAX / 2);
+	n = find_pairs(fresh, pairs, MAX_FOUND);
+	kt_spi_end(&spi);
+	MemoryContextDelete(fresh->context);
+	PG_RETURN_INT32(n);
 }

@@ -66,18 +66,25 @@ delete_keys(KtRouter *router, const KtTransactions *transactions)
 static bool
 sweep(KtRouter *router, const KtTransactions *transactions)
 {
-	static int64 last_began = 0;	/* by kt_monotonic() */
-	static int64 last_ended = 0;
+	static int64 not_before = 0;	/* by kt_monotonic() */
+	static int64 began = 0;
+	static int64 spent = 0;
 	int64		now = kt_monotonic();
+	bool		more;
 
-	if (last_began == 0)
-		last_began = last_ended = now;
-	if (now < Max(last_began + kt_sweep_interval * USECS_PER_SEC, last_ended + 100 * (last_ended - last_began)))
-		return false;
-	last_began = now;
-	kt_router_sweep(router, transactions);
-	last_ended = kt_monotonic();
-	return false;
+	if (began == 0)
+		began = now;
+	if (!kt_router_is_sweeping())
+	{
+		if (now < Max(began + kt_sweep_interval * USECS_PER_SEC, not_before))
+			return false;
+		began = now;
+		spent = 0;
+	}
+	more = kt_router_sweep(router, transactions, SLICE);
+	spent += kt_monotonic() - now;
+	not_before = now + 100 * spent;
+	return more;
 }
 
 static Chore chores[] = {

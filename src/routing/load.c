@@ -299,6 +299,17 @@ note_wake(KtRouter *router, TimestampTz wake_at)
 	router->next_timer = Min(router->next_timer, wake_at);
 }
 
+/* Of a group that cannot be made: an event will tell of what it goes by. */
+static void
+postpone(KtRouter *router, uint64 row)
+{
+	KtSid		workspace = kt_column_sid(row, 2);
+	bool		isnull;
+
+	if (kt_pool_may_use(router->pool, &workspace))
+		kt_looks_add(router->postponed, &workspace, DatumGetUUIDP(kt_column(row, 3, &isnull)));
+}
+
 static void
 put_task(KtRouter *router, uint64 row)
 {
@@ -319,7 +330,10 @@ put_task(KtRouter *router, uint64 row)
 	head.key2 = kt_column_int64(row, 5);
 	group = group_of_row(router, row);
 	if (group == NULL)
+	{
+		postpone(router, row);
 		return;
+	}
 	kt_pool_put_task(router->pool, group, &head);
 	kt_pool_touch_group(router->pool, group);
 	kt_order_keys(group->queue, &head.sid, kt_column_int32(row, 17), kt_column_int64(row, 18), &key1, &key2);
@@ -574,6 +588,26 @@ note_fault(void *context, const KtSid *object, const ErrorData *error)
 	kt_quarantine_note(((KtRouter *) context)->quarantine, object, KT_RETRY_LOOK, "load", error);
 }
 
+/* A new pool, with all workers. */
+static void
+fill_pool(KtRouter *router)
+{
+	router->pool = kt_pool_create(router->context, note_fault, router);
+	router->pool->now = kt_now();
+	router->pool->restricted = router->restricted;
+	router->pool->nallowed = router->nallowed;
+	router->pool->allowed = router->allowed;
+	router->pool->forgets_fits = router->forgets_fits;
+	router->minute = router->pool->now / USECS_PER_MINUTE;
+	put_all(router, "SELECT " WORKER_COLUMNS " FROM kin_tr.workers", put_worker);
+	/* Their clocks before their channels: what is idle is in order by its clock. */
+	put_all(router, "SELECT worker_sid, task_channel_sid, last_reserved_at FROM kin_tr.worker_channels"
+			" WHERE last_reserved_at IS NOT NULL ORDER BY last_reserved_at, worker_sid", put_clock);
+	put_all(router, "SELECT sid, worker_sid, task_sid, task_channel_sid, reservation_status, date_created,"
+			" is_open FROM kin_tr.reservations ORDER BY sid", put_reservation);
+	put_all(router, "SELECT " CHANNEL_COLUMNS " FROM kin_tr.worker_channels", put_worker_channel);
+}
+
 void
 kt_router_load(KtRouter *router)
 {
@@ -593,20 +627,7 @@ kt_router_load(KtRouter *router)
 	own = kt_cursor_read_own(0, &nown);
 	router->own_event = nown > 0 ? own[nown - 1].id : 0;
 	kt_quarantine_load(router->quarantine);
-	router->pool = kt_pool_create(router->context, note_fault, router);
-	router->pool->now = kt_now();
-	router->pool->restricted = router->restricted;
-	router->pool->nallowed = router->nallowed;
-	router->pool->allowed = router->allowed;
-	router->pool->forgets_fits = router->forgets_fits;
-	router->minute = router->pool->now / USECS_PER_MINUTE;
-	put_all(router, "SELECT " WORKER_COLUMNS " FROM kin_tr.workers", put_worker);
-	/* Their clocks before their channels: what is idle is in order by its clock. */
-	put_all(router, "SELECT worker_sid, task_channel_sid, last_reserved_at FROM kin_tr.worker_channels"
-			" WHERE last_reserved_at IS NOT NULL ORDER BY last_reserved_at, worker_sid", put_clock);
-	put_all(router, "SELECT sid, worker_sid, task_sid, task_channel_sid, reservation_status, date_created,"
-			" is_open FROM kin_tr.reservations ORDER BY sid", put_reservation);
-	put_all(router, "SELECT " CHANNEL_COLUMNS " FROM kin_tr.worker_channels", put_worker_channel);
+	fill_pool(router);
 	/* Not those alone that come first: each is to be asked whether its step is to be skipped. */
 	put_all(router, "SELECT sid, workspace_sid FROM kin_tr.tasks WHERE NOT step_tried AND group_key IS NOT NULL",
 			note_task);
@@ -617,6 +638,39 @@ kt_router_load(KtRouter *router)
 	PopActiveSnapshot();
 	kt_spi_end(&spi);
 	MemoryContextSwitchTo(old);
+}
+
+/* Of the pool that is about to go: what is to be read again. */
+static void
+note_all_groups(KtRouter *router)
+{
+	HASH_SEQ_STATUS scan;
+	KtGroup    *group;
+	pg_uuid_t	key;
+
+	hash_seq_init(&scan, router->pool->groups);
+	while ((group = hash_seq_search(&scan)) != NULL)
+		if (group->nheads > 0 || group->more || group->held)
+			kt_looks_add(router->group_looks, &group->space->sid, &group->key);
+	while (kt_looks_take(router->postponed, &key, 1) > 0)
+		kt_looks_add(router->group_looks, NULL, &key);
+	for (int i = 0; i < router->nunsettled; i++)
+		kt_looks_add(router->looks, &router->unsettled[i].space->sid, &router->unsettled[i].task);
+}
+
+/*
+ * The configuration has changed.  What was to be read still is, each workspace in
+ * its turn, so that who changes it again and again holds up nobody.  The cursor stays
+ * where it is: what the tables have beyond it is told of again.
+ */
+static void
+reload(KtRouter *router)
+{
+	note_all_groups(router);
+	kt_router_forget_pool(router);
+	PushActiveSnapshot(GetLatestSnapshot());
+	fill_pool(router);
+	PopActiveSnapshot();
 }
 
 /* ----------------------------------------------------------------- events */
@@ -874,9 +928,8 @@ note_disordered(KtRouter *router, List *orders)
 	}
 }
 
-/* The configuration has changed. */
 static void
-load_anew(KtRouter *router, const KtEventRef *events, int n, const KtEventRef *own, int nown)
+follow_configuration(KtRouter *router, const KtEventRef *events, int n, const KtEventRef *own, int nown)
 {
 	List	   *orders;
 	KtSpi		spi;
@@ -884,7 +937,7 @@ load_anew(KtRouter *router, const KtEventRef *events, int n, const KtEventRef *o
 	kt_spi_begin(&spi);
 	MemoryContextSwitchTo(router->scratch);
 	orders = note_orders(router, note_orders(router, NIL, events, n), own, nown);
-	kt_router_load(router);
+	reload(router);
 	note_disordered(router, orders);
 	kt_spi_end(&spi);
 }
@@ -910,14 +963,13 @@ kt_router_catch_up(KtRouter *router, bool with_own)
 		configuration = note_looks(router, own, nown) || configuration;
 	}
 	if (events == NULL)
-		kt_router_load(router);
-	else if (configuration)
-		load_anew(router, events, n, own, nown);
-	if (events == NULL || configuration)
 	{
+		kt_router_load(router);
 		MemoryContextSwitchTo(old);
 		return n;
 	}
+	if (configuration)
+		follow_configuration(router, events, n, own, nown);
 	kt_spi_begin(&spi);
 	MemoryContextSwitchTo(router->scratch);
 	apply_events(router, events, n);

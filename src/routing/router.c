@@ -54,6 +54,7 @@ kt_router_create(MemoryContext parent)
 	router->looks = kt_looks_create(context, sizeof(KtSid));
 	router->worker_looks = kt_looks_create(context, sizeof(KtSid));
 	router->group_looks = kt_looks_create(context, sizeof(pg_uuid_t));
+	router->postponed = kt_looks_create(context, sizeof(pg_uuid_t));
 	router->moves_mark = (KtMark) {DT_NOBEGIN};
 	return router;
 }
@@ -70,22 +71,29 @@ forget_suspects(KtRouter *router)
 }
 
 void
-kt_router_forget(KtRouter *router)
+kt_router_forget_pool(KtRouter *router)
 {
 	if (router->pool != NULL)
 		kt_pool_destroy(router->pool);
 	router->pool = NULL;
+	router->nunsettled = router->unsettled_capacity = 0;
+	router->unsettled = NULL;
+}
+
+void
+kt_router_forget(KtRouter *router)
+{
+	kt_router_forget_pool(router);
 	if (router->cursor.xip != NULL)
 		pfree(router->cursor.xip);
 	memset(&router->cursor, 0, sizeof(KtCursor));
-	router->nunsettled = router->unsettled_capacity = 0;
-	router->unsettled = NULL;
 	router->own_xid = 0;
 	router->own_event = 0;
 	kt_retries_clear(router->retries, false);
 	kt_looks_clear(router->looks);
 	kt_looks_clear(router->worker_looks);
 	kt_looks_clear(router->group_looks);
+	kt_looks_clear(router->postponed);
 	router->listing = false;
 	forget_suspects(router);
 }

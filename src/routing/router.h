@@ -66,6 +66,7 @@ typedef struct KtRouter
 	KtLooks    *group_looks;	/* groups whose first tasks are to be read */
 	bool		listing;		/* those behind this one are yet to be listed there */
 	pg_uuid_t	listed;
+	KtLooks    *postponed;		/* groups whose configuration is newer than the pool */
 	int			nunsettled;
 	int			unsettled_capacity;
 	KtUnsettled *unsettled;		/* in the pool's context */
@@ -95,8 +96,9 @@ typedef struct KtLimits
 
 extern KtRouter *kt_router_create(MemoryContext parent);
 
-/* Forgets everything; the next turn loads it anew. */
+/* Forgets everything, or but what is to be read; the next turn loads it anew. */
 extern void kt_router_forget(KtRouter *router);
+extern void kt_router_forget_pool(KtRouter *router);
 
 /*
  * load.c: a new pool of all workers, from the tables; what waits is noted, to be

@@ -13,6 +13,9 @@
 
 #include "routing/looks.h"
 
+/* Bytes that are kept where there is nothing to read. */
+#define IDLE_SIZE (1024 * 1024)
+
 typedef struct Queue
 {
 	KtSid		workspace;		/* hash key */
@@ -137,6 +140,9 @@ kt_looks_take(KtLooks *looks, void *objects, int most)
 	while (taken < most && !dlist_is_empty(&looks->waiting))
 		taken += take_from(looks, dlist_container(Queue, node, dlist_head_node(&looks->waiting)),
 						   (char *) objects + looks->size * taken, Min(share, most - taken));
+	/* A hash table that was large stays so. */
+	if (dlist_is_empty(&looks->waiting) && MemoryContextMemAllocated(looks->context, true) > IDLE_SIZE)
+		kt_looks_clear(looks);
 	return taken;
 }
 

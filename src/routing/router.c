@@ -55,6 +55,8 @@ kt_router_create(MemoryContext parent)
 	router->worker_looks = kt_looks_create(context, sizeof(KtSid));
 	router->group_looks = kt_looks_create(context, sizeof(pg_uuid_t));
 	router->postponed = kt_looks_create(context, sizeof(pg_uuid_t));
+	router->due_tasks = kt_looks_create(context, sizeof(KtSid));
+	router->due_reservations = kt_looks_create(context, sizeof(KtSid));
 	router->moves_mark = (KtMark) {DT_NOBEGIN};
 	return router;
 }
@@ -94,6 +96,8 @@ kt_router_forget(KtRouter *router)
 	kt_looks_clear(router->worker_looks);
 	kt_looks_clear(router->group_looks);
 	kt_looks_clear(router->postponed);
+	kt_looks_clear(router->due_tasks);
+	kt_looks_clear(router->due_reservations);
 	router->listing = false;
 	forget_suspects(router);
 }

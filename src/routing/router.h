@@ -55,6 +55,8 @@ typedef struct KtRouter
 	KtMark		tasks_mark;
 	KtMark		reservations_mark;
 	TimestampTz next_timer;		/* none is due before */
+	KtLooks    *due_tasks;		/* whose timers are behind the marks, and have yet to be fired */
+	KtLooks    *due_reservations;
 	KtMark		moves_mark;		/* finished tasks before it have been moved, or skipped */
 	bool		moves_skipped;
 	int64		moves_began;	/* when the mark was at its beginning, by the monotonic clock */

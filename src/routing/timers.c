@@ -6,7 +6,8 @@
  * says when to look at the row at the latest.  All before a mark have been
  * looked at, so each search starts there: under an old snapshot it would else
  * walk over every timer that has fired since.  What is created or changed moves
- * the mark back where it must.
+ * the mark back where it must.  What is due is listed, and then fired, each workspace
+ * in its turn: many timers of one hold up nobody else's.
  */
 #include "postgres.h"
 
@@ -22,6 +23,9 @@
 
 #define BATCH_SIZE 64
 
+/* Timers that are listed at a time. */
+#define LIST_SIZE 512
+
 /* A kind of timer: what is due of it, behind a mark, in the order of its index. */
 typedef struct Kind
 {
@@ -30,7 +34,7 @@ typedef struct Kind
 } Kind;
 
 static Kind tasks = {
-	{"SELECT sid, wake_at FROM kin_tr.tasks"
+	{"SELECT sid, wake_at, workspace_sid FROM kin_tr.tasks"
 	" WHERE (wake_at, sid) > ($1, $4) AND wake_at <= $2 ORDER BY wake_at, sid LIMIT $3", "zzis"},
 	/* That it is not null does not follow from the comparison of rows, and the index needs it. */
 	{"SELECT wake_at FROM kin_tr.tasks WHERE wake_at IS NOT NULL AND (wake_at, sid) > ($1, $2)"
@@ -38,7 +42,7 @@ static Kind tasks = {
 };
 
 static Kind reservations = {
-	{"SELECT sid, times_out_at FROM kin_tr.reservations"
+	{"SELECT sid, times_out_at, workspace_sid FROM kin_tr.reservations"
 	" WHERE (times_out_at, sid) > ($1, $4) AND times_out_at <= $2"
 	" ORDER BY times_out_at, sid LIMIT $3", "zzis"},
 	{"SELECT times_out_at FROM kin_tr.reservations WHERE times_out_at IS NOT NULL"
@@ -60,31 +64,60 @@ typedef enum Fired
 typedef struct Timers
 {
 	KtRouter   *router;
-	Kind	   *kind;			/* NULL: retries */
-	KtMark	   *mark;
-	int			most;
+	bool		retried;		/* they were due before */
 	int			n;
-	KtMark		due[BATCH_SIZE];
+	KtSid		due[BATCH_SIZE];
 	Fired		fired[BATCH_SIZE];
 } Timers;
 
-static int
-collect(void *context)
+/* Some of a kind that are due; true where there are more. */
+static bool
+list_kind(KtRouter *router, Kind *kind, KtMark *mark, KtLooks *due)
 {
-	Timers	   *timers = context;
 	Datum		values[] = {
-		TimestampTzGetDatum(timers->mark->at), TimestampTzGetDatum(timers->router->pool->now),
-		Int32GetDatum(timers->most), SidPGetDatum(&timers->mark->sid)
+		TimestampTzGetDatum(mark->at), TimestampTzGetDatum(router->pool->now),
+		Int32GetDatum(LIST_SIZE), SidPGetDatum(&mark->sid)
 	};
-	uint64		n = kt_spi_latest(&timers->kind->due, values, NULL);
+	uint64		n = kt_spi_latest(&kind->due, values, NULL);
 
 	for (uint64 i = 0; i < n; i++)
 	{
-		timers->due[i].sid = kt_column_sid(i, 1);
-		timers->due[i].at = kt_column_int64(i, 2);
+		KtSid		workspace = kt_column_sid(i, 3);
+
+		mark->sid = kt_column_sid(i, 1);
+		mark->at = kt_column_int64(i, 2);
+		if (kt_pool_may_use(router->pool, &workspace))
+			kt_looks_add(due, &workspace, &mark->sid);
 	}
-	timers->n = (int) n;
-	return timers->n;
+	if (n == LIST_SIZE)
+		return true;
+	/* All up to now, whatever their sids. */
+	mark->at = router->pool->now;
+	memset(&mark->sid, 0xff, sizeof(KtSid));
+	return false;
+}
+
+/* What is due of both kinds, for so many microseconds; true where there is more. */
+static bool
+list_due(KtRouter *router, const KtTransactions *transactions, int64 slice)
+{
+	MemoryContext context = CurrentMemoryContext;
+	int64		until = kt_monotonic() + slice;
+	bool		more;
+	KtSpi		spi;
+
+	transactions->begin();
+	kt_spi_begin(&spi);
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		more = list_kind(router, &reservations, &router->reservations_mark, router->due_reservations);
+		more = list_kind(router, &tasks, &router->tasks_mark, router->due_tasks) || more;
+	} while (more && kt_monotonic() < until);
+	kt_spi_end(&spi);
+	transactions->commit();
+	MemoryContextSwitchTo(context);
+	return more;
 }
 
 static Fired
@@ -135,11 +168,11 @@ fire(void *context, int from, int n)
 
 	for (int i = from; i < from + n; i++)
 	{
-		const KtSid *sid = &timers->due[i].sid;
+		const KtSid *sid = &timers->due[i];
 
 		CHECK_FOR_INTERRUPTS();
 		/* One in quarantine that the mark comes by is left to its time. */
-		if (timers->kind != NULL && kt_retry_is_kept(timers->router->retries, sid))
+		if (!timers->retried && kt_retry_is_kept(timers->router->retries, sid))
 			timers->fired[i] = NOTHING;
 		else
 			timers->fired[i] = kt_sid_is(sid, KT_TASK) ? fire_task(timers->router, sid) :
@@ -157,7 +190,7 @@ note_failure(void *context, int item, const ErrorData *error)
 
 	timers->fired[item] = kt_error_is_busy(error) ? BUSY : FAILED;
 	if (timers->fired[item] == FAILED)
-		kt_quarantine_note(timers->router->quarantine, &timers->due[item].sid, KT_RETRY_TIMER, "timer", error);
+		kt_quarantine_note(timers->router->quarantine, &timers->due[item], KT_RETRY_TIMER, "timer", error);
 }
 
 static void
@@ -174,34 +207,31 @@ count(const Timers *timers, KtTurn *turn)
 		turn->busy += fired == BUSY;
 		turn->failures += fired == FAILED;
 		if (fired == BUSY)
-			kt_retry_busy(timers->router->retries, &timers->due[i].sid, KT_RETRY_TIMER);
+			kt_retry_busy(timers->router->retries, &timers->due[i], KT_RETRY_TIMER);
 	}
 }
 
-/* Fires one batch of a kind; true where there may be more. */
-static bool
-fire_batch(KtRouter *router, const KtTransactions *transactions, Kind *kind, KtMark *mark, KtTurn *turn,
-		   int most)
+static void
+fire_batch(Timers *timers, const KtTransactions *transactions, KtTurn *turn)
 {
-	Timers	   *timers = palloc(sizeof(Timers));
-	KtBatch		batch = {timers, .collect = collect, .run = fire, .failed = note_failure};
+	KtBatch		batch = {timers, timers->n, .run = fire, .failed = note_failure};
 
-	timers->router = router;
-	timers->kind = kind;
-	timers->mark = mark;
-	timers->most = Min(most, BATCH_SIZE);
-	timers->n = 0;
+	if (timers->n == 0)
+		return;
 	kt_batch_run(transactions, &batch);
 	count(timers, turn);
-	if (timers->n < timers->most)
-	{
-		/* All up to now, whatever their sids. */
-		mark->at = router->pool->now;
-		memset(&mark->sid, 0xff, sizeof(KtSid));
-		return false;
-	}
-	*mark = timers->due[timers->n - 1];
-	return true;
+}
+
+static void
+fire_some(KtRouter *router, const KtTransactions *transactions, KtLooks *due, KtTurn *turn, int most)
+{
+	Timers	   *timers = palloc(sizeof(Timers));
+
+	timers->router = router;
+	timers->retried = false;
+	timers->n = kt_looks_take(due, timers->due, Min(most, BATCH_SIZE));
+	fire_batch(timers, transactions, turn);
+	pfree(timers);
 }
 
 /* Those that were due, and whose task or worker somebody held. */
@@ -209,16 +239,18 @@ static void
 fire_retries(KtRouter *router, const KtTransactions *transactions, KtTurn *turn, int most)
 {
 	Timers	   *timers = palloc(sizeof(Timers));
-	KtBatch		batch = {timers, .run = fire, .failed = note_failure};
 	KtSid	   *due = kt_retries_due(router->retries, KT_RETRY_TIMER, Min(most, BATCH_SIZE), &timers->n);
 
 	timers->router = router;
-	timers->kind = NULL;
-	for (int i = 0; i < timers->n; i++)
-		timers->due[i].sid = due[i];
-	batch.n = timers->n;
-	kt_batch_run(transactions, &batch);
-	count(timers, turn);
+	timers->retried = true;
+	memcpy(timers->due, due, sizeof(KtSid) * timers->n);
+	fire_batch(timers, transactions, turn);
+}
+
+static bool
+are_listed(const KtRouter *router)
+{
+	return kt_looks_are_left(router->due_reservations) || kt_looks_are_left(router->due_tasks);
 }
 
 /* A timer may be set for earlier without a word, but not for the next hour. */
@@ -241,26 +273,22 @@ kt_timers_fire(KtRouter *router, const KtTransactions *transactions, KtTurn *tur
 {
 	MemoryContext old = MemoryContextSwitchTo(router->scratch);
 	int64		until = kt_monotonic() + limits->slice;
-	bool		more = router->pool->now >= router->next_timer;
+	bool		more = false;
 
 	if (kt_turn_left(turn, limits) > 0 && kt_retries_are_due(router->retries, KT_RETRY_TIMER))
 		fire_retries(router, transactions, turn, kt_turn_left(turn, limits));
-	while (more)
+	if (router->pool->now >= router->next_timer)
 	{
-		/* A reservation that times out puts its task back before its own timer is due. */
-		more = false;
-		if (kt_turn_left(turn, limits) > 0)
-			more = fire_batch(router, transactions, &reservations, &router->reservations_mark, turn,
-							  kt_turn_left(turn, limits));
-		if (kt_turn_left(turn, limits) > 0)
-			more = fire_batch(router, transactions, &tasks, &router->tasks_mark, turn,
-							  kt_turn_left(turn, limits)) || more;
-		if (kt_turn_left(turn, limits) <= 0 || (more && kt_monotonic() > until))
+		more = list_due(router, transactions, limits->slice / 2);
+		while (are_listed(router) && kt_turn_left(turn, limits) > 0 && kt_monotonic() < until)
 		{
-			turn->more = true;
-			break;
+			/* A reservation that times out puts its task back before its own timer is due. */
+			fire_some(router, transactions, router->due_reservations, turn, kt_turn_left(turn, limits));
+			fire_some(router, transactions, router->due_tasks, turn, kt_turn_left(turn, limits));
 		}
-		if (!more)
+		if (more || are_listed(router))
+			turn->more = true;
+		else
 			find_next(router, transactions);
 	}
 	MemoryContextSwitchTo(old);
@@ -288,6 +316,8 @@ kt_timers_next(KtRouter *router)
 	HASH_SEQ_STATUS scan;
 	KtSpace    *space;
 
+	if (are_listed(router))
+		return router->pool->now;
 	hash_seq_init(&scan, router->pool->spaces);
 	while ((space = hash_seq_search(&scan)) != NULL)
 		if (space->ntimed > 0)

@@ -244,6 +244,19 @@ for my $flood (
 	mine_goes_on("$what, committed");
 }
 
+# Very many timers that are due before one of Mine: that fires in time all the same.
+$owner = connect_to($node) if !$owner->ping;
+$mine->do(q{SELECT kin_tr.update_worker_activity('mine', 'Offline')});
+$background->do(q{SELECT count(kin_tr.create_task(workflow => 'All', timeout => 1)) FROM generate_series(1, 30000)});
+{
+	my $task = value($mine, 'SELECT kin_tr.create_task(timeout => 1)');
+
+	query_until($node, 'postgres', "SELECT assignment_status = 'canceled' FROM kin_tr.get_task('$task')", 'a task of Mine times out behind very many of Theirs');
+	cmp_ok(value($owner, q{SELECT extract(epoch FROM date_updated - date_created) FROM kin_tr.get_task($1)}, $task), '<', 2, 'and within a second of its time');
+}
+$mine->do(q{SELECT kin_tr.update_worker_activity('mine', 'Available')});
+mine_goes_on('very many timers');
+
 note sprintf 'the slowest offer took %.0f ms: %s', $slowest[1] * 1000, $slowest[0];
 is_sound($owner, 'afterwards');
 $_->disconnect for grep { $_->{Active} } $owner, $mine;

@@ -588,9 +588,9 @@ note_fault(void *context, const KtSid *object, const ErrorData *error)
 	kt_quarantine_note(((KtRouter *) context)->quarantine, object, KT_RETRY_LOOK, "load", error);
 }
 
-/* A new pool, with all workers. */
+/* A new pool, with all workers, none of them idle yet. */
 static void
-fill_pool(KtRouter *router)
+make_pool(KtRouter *router)
 {
 	router->pool = kt_pool_create(router->context, note_fault, router);
 	router->pool->now = kt_now();
@@ -600,11 +600,12 @@ fill_pool(KtRouter *router)
 	router->pool->forgets_fits = router->forgets_fits;
 	router->minute = router->pool->now / USECS_PER_MINUTE;
 	put_all(router, "SELECT " WORKER_COLUMNS " FROM kin_tr.workers", put_worker);
-	/* Their clocks before their channels: what is idle is in order by its clock. */
-	put_all(router, "SELECT worker_sid, task_channel_sid, last_reserved_at FROM kin_tr.worker_channels"
-			" WHERE last_reserved_at IS NOT NULL ORDER BY last_reserved_at, worker_sid", put_clock);
-	put_all(router, "SELECT sid, worker_sid, task_sid, task_channel_sid, reservation_status, date_created,"
-			" is_open FROM kin_tr.reservations ORDER BY sid", put_reservation);
+}
+
+/* Their clocks come before their channels: what is idle is in order by its clock. */
+static void
+put_channels(KtRouter *router)
+{
 	put_all(router, "SELECT " CHANNEL_COLUMNS " FROM kin_tr.worker_channels", put_worker_channel);
 }
 
@@ -627,7 +628,12 @@ kt_router_load(KtRouter *router)
 	own = kt_cursor_read_own(0, &nown);
 	router->own_event = nown > 0 ? own[nown - 1].id : 0;
 	kt_quarantine_load(router->quarantine);
-	fill_pool(router);
+	make_pool(router);
+	put_all(router, "SELECT worker_sid, task_channel_sid, last_reserved_at FROM kin_tr.worker_channels"
+			" WHERE last_reserved_at IS NOT NULL ORDER BY last_reserved_at, worker_sid", put_clock);
+	put_all(router, "SELECT sid, worker_sid, task_sid, task_channel_sid, reservation_status, date_created,"
+			" is_open FROM kin_tr.reservations ORDER BY sid", put_reservation);
+	put_channels(router);
 	/* Not those alone that come first: each is to be asked whether its step is to be skipped. */
 	put_all(router, "SELECT sid, workspace_sid FROM kin_tr.tasks WHERE NOT step_tried AND group_key IS NOT NULL",
 			note_task);
@@ -667,10 +673,17 @@ static void
 reload(KtRouter *router)
 {
 	note_all_groups(router);
-	kt_router_forget_pool(router);
+	router->former = router->pool;
+	router->pool = NULL;
+	router->nunsettled = router->unsettled_capacity = 0;
+	router->unsettled = NULL;
 	PushActiveSnapshot(GetLatestSnapshot());
-	fill_pool(router);
+	make_pool(router);
+	kt_pool_inherit(router->pool, router->former);
+	put_channels(router);
 	PopActiveSnapshot();
+	kt_pool_destroy(router->former);
+	router->former = NULL;
 }
 
 /* ----------------------------------------------------------------- events */

@@ -316,6 +316,12 @@ extern void kt_pool_close(KtPool *pool, const KtSid *reservation);
 extern void kt_pool_set_accepted(KtPool *pool, const KtSid *reservation, bool accepted);
 extern void kt_pool_close_task(KtPool *pool, const KtSid *task);
 
+/*
+ * Who was reserved when, and what is open, as another pool has it; while nobody is
+ * in an idle heap.
+ */
+extern void kt_pool_inherit(KtPool *pool, KtPool *former);
+
 /* Puts a slot into its idle heap, or takes it out, as its state says. */
 extern void kt_pool_place_slot(KtPool *pool, KtPoolWorker *worker, int channel);
 

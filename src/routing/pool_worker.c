@@ -408,3 +408,40 @@ kt_pool_close_task(KtPool *pool, const KtSid *task)
 		if (kt_sid_equal(&open->task, task))
 			kt_pool_close(pool, &open->sid);
 }
+
+static void
+inherit_clocks(KtPoolWorker *worker, const KtPoolWorker *former)
+{
+	worker->last_reserved = former->last_reserved;
+	worker->sequence = former->sequence;
+	for (int i = 0; i < worker->space->nchannels; i++)
+	{
+		int			channel = kt_space_channel(former->space, &worker->space->channels[i]->sid);
+
+		if (channel < 0)
+			continue;
+		worker->slots[i].last_reserved = former->slots[channel].last_reserved;
+		worker->slots[i].sequence = former->slots[channel].sequence;
+	}
+}
+
+void
+kt_pool_inherit(KtPool *pool, KtPool *former)
+{
+	HASH_SEQ_STATUS scan;
+	KtPoolWorker *worker;
+	KtOpen	   *open;
+
+	pool->sequence = former->sequence;
+	hash_seq_init(&scan, pool->workers);
+	while ((worker = hash_seq_search(&scan)) != NULL)
+	{
+		const KtPoolWorker *before = kt_pool_worker(former, &worker->sid);
+
+		if (before != NULL)
+			inherit_clocks(worker, before);
+	}
+	hash_seq_init(&scan, former->open);
+	while ((open = hash_seq_search(&scan)) != NULL)
+		(void) kt_pool_open(pool, &open->sid, &open->worker, &open->task, &open->channel, open->accepted);
+}

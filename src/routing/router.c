@@ -72,20 +72,21 @@ forget_suspects(KtRouter *router)
 		hash_search(router->suspects, &suspect->task, HASH_REMOVE, NULL);
 }
 
-void
-kt_router_forget_pool(KtRouter *router)
+static void
+destroy_pool(KtPool **pool)
 {
-	if (router->pool != NULL)
-		kt_pool_destroy(router->pool);
-	router->pool = NULL;
-	router->nunsettled = router->unsettled_capacity = 0;
-	router->unsettled = NULL;
+	if (*pool != NULL)
+		kt_pool_destroy(*pool);
+	*pool = NULL;
 }
 
 void
 kt_router_forget(KtRouter *router)
 {
-	kt_router_forget_pool(router);
+	destroy_pool(&router->pool);
+	destroy_pool(&router->former);
+	router->nunsettled = router->unsettled_capacity = 0;
+	router->unsettled = NULL;
 	if (router->cursor.xip != NULL)
 		pfree(router->cursor.xip);
 	memset(&router->cursor, 0, sizeof(KtCursor));

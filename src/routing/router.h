@@ -49,6 +49,7 @@ typedef struct KtRouter
 	KtSid	   *allowed;
 	bool		forgets_fits;	/* used once: it is no use to remember whom a group fits */
 	KtPool	   *pool;			/* NULL: must be loaded */
+	KtPool	   *former;			/* while another takes its place */
 	KtCursor	cursor;
 	uint64		own_xid;		/* tick(): own events up to own_event are known */
 	int64		own_event;
@@ -98,9 +99,8 @@ typedef struct KtLimits
 
 extern KtRouter *kt_router_create(MemoryContext parent);
 
-/* Forgets everything, or but what is to be read; the next turn loads it anew. */
+/* Forgets everything; the next turn loads it anew. */
 extern void kt_router_forget(KtRouter *router);
-extern void kt_router_forget_pool(KtRouter *router);
 
 /*
  * load.c: a new pool of all workers, from the tables; what waits is noted, to be

@@ -50,6 +50,7 @@ kt_pool_create(MemoryContext parent, KtPoolFault fault, void *fault_context)
 	pool->groups = kt_pool_hash(pool, "groups", sizeof(pg_uuid_t), sizeof(KtGroup));
 	pool->head_groups = kt_pool_hash(pool, "heads", sizeof(KtSid), sizeof(KtHeadEntry));
 	pool->open = kt_pool_hash(pool, "open reservations", sizeof(KtSid), sizeof(KtOpen));
+	pool->open_of_task = kt_pool_hash(pool, "open reservations of tasks", sizeof(KtSid), sizeof(KtOpenEntry));
 	return pool;
 }
 

@@ -215,6 +215,7 @@ typedef struct KtOpen
 	KtSid		task;
 	KtSid		channel;
 	bool		accepted;
+	dlist_node	of_task;
 } KtOpen;
 
 /* Told of a queue or workflow that cannot be used; it is as if it were not there. */
@@ -235,6 +236,7 @@ struct KtPool
 	HTAB	   *groups;
 	HTAB	   *head_groups;	/* task sid -> KtGroup that has it among its heads */
 	HTAB	   *open;
+	HTAB	   *open_of_task;
 	bool		restricted;		/* to these workspaces; others do not exist for it */
 	int			nallowed;
 	const KtSid *allowed;

@@ -42,6 +42,13 @@ typedef struct KtHeadEntry
 	KtGroup    *group;
 } KtHeadEntry;
 
+/* The open reservations of a task. */
+typedef struct KtOpenEntry
+{
+	KtSid		task;
+	dlist_head	reservations;
+} KtOpenEntry;
+
 /* A queue, or a version of a workflow. */
 typedef struct KtConfiguredKey
 {

@@ -331,6 +331,27 @@ kt_pool_note_reserved(KtPool *pool, KtPoolWorker *worker, int channel, Timestamp
 	}
 }
 
+static void
+enter_of_task(KtPool *pool, KtOpen *open)
+{
+	bool		found;
+	KtOpenEntry *entry = hash_search(pool->open_of_task, &open->task, HASH_ENTER, &found);
+
+	if (!found)
+		dlist_init(&entry->reservations);
+	dlist_push_tail(&entry->reservations, &open->of_task);
+}
+
+static void
+leave_task(KtPool *pool, KtOpen *open)
+{
+	KtOpenEntry *entry = hash_search(pool->open_of_task, &open->task, HASH_FIND, NULL);
+
+	dlist_delete(&open->of_task);
+	if (dlist_is_empty(&entry->reservations))
+		hash_search(pool->open_of_task, &open->task, HASH_REMOVE, NULL);
+}
+
 bool
 kt_pool_open(KtPool *pool, const KtSid *reservation, const KtSid *worker_sid, const KtSid *task,
 			 const KtSid *channel_sid, bool accepted)
@@ -346,6 +367,7 @@ kt_pool_open(KtPool *pool, const KtSid *reservation, const KtSid *worker_sid, co
 	open->task = *task;
 	open->channel = *channel_sid;
 	open->accepted = accepted;
+	enter_of_task(pool, open);
 	pool->norphans += worker == NULL;
 	if (worker == NULL || (channel = kt_space_channel(worker->space, channel_sid)) < 0)
 		return true;
@@ -384,7 +406,8 @@ kt_pool_close(KtPool *pool, const KtSid *reservation)
 	if (found == NULL)
 		return;
 	open = *found;
-	hash_search(pool->open, reservation, HASH_REMOVE, NULL);
+	leave_task(pool, found);
+	hash_search(pool->open, &open.sid, HASH_REMOVE, NULL);
 	worker = kt_pool_worker(pool, &open.worker);
 	pool->norphans -= worker == NULL;
 	if (worker == NULL || (channel = kt_space_channel(worker->space, &open.channel)) < 0)
@@ -400,13 +423,11 @@ kt_pool_close(KtPool *pool, const KtSid *reservation)
 void
 kt_pool_close_task(KtPool *pool, const KtSid *task)
 {
-	HASH_SEQ_STATUS scan;
-	KtOpen	   *open;
+	KtOpenEntry *entry;
 
-	hash_seq_init(&scan, pool->open);
-	while ((open = hash_seq_search(&scan)) != NULL)
-		if (kt_sid_equal(&open->task, task))
-			kt_pool_close(pool, &open->sid);
+	/* The last one takes the entry along. */
+	while ((entry = hash_search(pool->open_of_task, task, HASH_FIND, NULL)) != NULL)
+		kt_pool_close(pool, &dlist_container(KtOpen, of_task, dlist_head_node(&entry->reservations))->sid);
 }
 
 static void

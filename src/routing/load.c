@@ -27,7 +27,7 @@
 #include "routing/task.h"
 
 /* So many events are read at most; who is further behind loads everything. */
-#define MAX_EVENTS 100000
+#define MAX_EVENTS 20000
 
 /* Rows fetched at a time while loading. */
 #define FETCH_SIZE 1000

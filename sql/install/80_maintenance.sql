@@ -134,7 +134,7 @@ BEGIN
     DELETE FROM kin_tr.idempotency_keys
      WHERE (workspace_sid, key) IN (SELECT k.workspace_sid, k.key FROM kin_tr.idempotency_keys k
                                      WHERE k.recorded_at < clock_timestamp() - interval '7 days'
-                                     ORDER BY k.recorded_at LIMIT max);
+                                     ORDER BY k.recorded_at LIMIT max FOR UPDATE SKIP LOCKED);
     GET DIAGNOSTICS n = ROW_COUNT;
     RETURN n;
 END $$;

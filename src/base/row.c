@@ -18,6 +18,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/index.h"
+#include "catalog/pg_am.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/execnodes.h"
@@ -35,6 +36,7 @@ typedef struct TableIndex
 {
 	Oid			oid;
 	IndexInfo  *info;
+	bool		searchable;		/* a B-tree that has all rows */
 	ExprState  *predicate;		/* NULL: every row is in it */
 } TableIndex;
 
@@ -118,6 +120,7 @@ learn(Table *table, Relation relation)
 
 		index->oid = lfirst_oid(cell);
 		index->info = BuildIndexInfo(opened);
+		index->searchable = opened->rd_rel->relam == BTREE_AM_OID && opened->rd_index->indisvalid;
 		if (index->info->ii_Predicate != NIL)
 			index->predicate = ExecPrepareQual(index->info->ii_Predicate, table->estate);
 		index_close(opened, NoLock);
@@ -322,7 +325,7 @@ static Oid
 index_of_column(const Table *table, Relation relation, AttrNumber column)
 {
 	for (int i = 0; i < table->nindexes; i++)
-		if (table->indexes[i].predicate == NULL &&
+		if (table->indexes[i].predicate == NULL && table->indexes[i].searchable &&
 			table->indexes[i].info->ii_IndexAttrNumbers[0] == column)
 			return table->indexes[i].oid;
 	ereport(ERROR,

@@ -368,12 +368,6 @@ kt_data_sid(KtData *data, const char *key, const KtSid *sid)
 }
 
 void
-kt_data_boolean(KtData *data, const char *key, bool value)
-{
-	kt_data_string(data, key, value ? "true" : "false");
-}
-
-void
 kt_data_null(KtData *data, const char *key)
 {
 	JsonbValue	value = {.type = jbvNull};

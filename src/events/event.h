@@ -69,7 +69,6 @@ extern void kt_data_begin(KtData *data);
 extern void kt_data_string(KtData *data, const char *key, const char *value);	/* NULL: left out */
 extern void kt_data_integer(KtData *data, const char *key, int64 value);	/* as a string, as Twilio does */
 extern void kt_data_sid(KtData *data, const char *key, const KtSid *sid);	/* null: left out */
-extern void kt_data_boolean(KtData *data, const char *key, bool value);
 extern void kt_data_null(KtData *data, const char *key);
 extern void kt_data_jsonb(KtData *data, const char *key, Jsonb *value);
 extern Jsonb *kt_data_end(KtData *data);

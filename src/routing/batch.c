@@ -19,14 +19,6 @@
 #include "events/event.h"
 #include "routing/batch.h"
 
-static bool undoing = false;
-
-bool
-kt_batch_is_undoing(void)
-{
-	return undoing;
-}
-
 /* ------------------------------------------- subtransactions of the caller's */
 
 /* As it was when the subtransaction began; there is one at a time. */
@@ -53,9 +45,7 @@ commit_subtransaction(void)
 static void
 undo_subtransaction(void)
 {
-	undoing = true;
 	RollbackAndReleaseCurrentSubTransaction();
-	undoing = false;
 	MemoryContextSwitchTo(callers_context);
 	CurrentResourceOwner = callers_owner;
 }
@@ -81,12 +71,15 @@ kt_error_is_busy(const ErrorData *error)
 		error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
 }
 
-/* A row is to blame for all that nobody else is: the next one will fare no better with these. */
+/*
+ * A row is to blame for all that nobody else is: the next one will fare no better
+ * with a cancel, a full disk or a full lock table.
+ */
 static bool
 is_a_rows(const ErrorData *error)
 {
 	return ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_OPERATOR_INTERVENTION &&
-		error->sqlerrcode != ERRCODE_DISK_FULL && !ProcDiePending;
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_INSUFFICIENT_RESOURCES && !ProcDiePending;
 }
 
 /* The error that has been caught, in a context; it is passed on where no row is to blame. */
@@ -143,9 +136,11 @@ run_once(const KtTransactions *transactions, KtBatch *batch, int from, int n, bo
 	}
 	PG_CATCH();
 	{
-		if (!collected || transactions->undo == NULL)
+		if (transactions->undo == NULL)
 			PG_RE_THROW();
 		error = take_error(context);
+		if (!collected && !kt_error_is_busy(error))
+			ReThrowError(error);
 		HOLD_INTERRUPTS();
 		transactions->undo();
 		RESUME_INTERRUPTS();
@@ -164,6 +159,7 @@ run_part(const KtTransactions *transactions, KtBatch *batch, int from, int n, bo
 	error = run_once(transactions, batch, from, n, collect);
 	if (error == NULL)
 		return;
+	/* Where somebody has the table, there is nothing to do now. */
 	if (collect)
 		n = batch->n;
 	if (n == 1)
@@ -200,9 +196,7 @@ kt_try(void (*function) (void *context), void *argument)
 	PG_CATCH();
 	{
 		error = take_error(context);
-		undoing = true;
 		RollbackAndReleaseCurrentSubTransaction();
-		undoing = false;
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);

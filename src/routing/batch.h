@@ -45,7 +45,7 @@ typedef struct KtBatch
 /*
  * All of it in one transaction; where that fails, each half in one, and so on.
  * An error that no row is to blame for is passed on: a cancel, a shutdown, a full
- * disk.  The current memory context must outlive the transactions.
+ * disk.  Where somebody has the table from which they are collected, n is 0.  The current memory context must outlive the transactions.
  */
 extern void kt_batch_run(const KtTransactions *transactions, KtBatch *batch);
 
@@ -57,8 +57,5 @@ extern bool kt_error_is_busy(const ErrorData *error);
  * NULL, or the error that it ended with.
  */
 extern ErrorData *kt_try(void (*function) (void *context), void *context);
-
-/* Is the subtransaction that is being undone one of those above? */
-extern bool kt_batch_is_undoing(void);
 
 #endif							/* KIN_TR_ROUTING_BATCH_H */

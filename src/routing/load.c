@@ -699,6 +699,7 @@ apply_reservation_event(KtRouter *router, const KtEventRef *event)
 {
 	const char *what = event->type + strlen("reservation.");
 
+	kt_quarantine_release(router->quarantine, &event->resource);
 	if (strcmp(what, "created") == 0)
 	{
 		KtPoolWorker *worker = kt_pool_worker(router->pool, &event->worker);

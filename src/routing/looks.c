@@ -79,6 +79,13 @@ find_queue(KtLooks *looks, const KtSid *workspace)
 static void
 append(KtLooks *looks, Queue *queue, const void *object)
 {
+	/* What has been taken makes room, so that one that never runs out does not grow. */
+	if (queue->length == queue->capacity && queue->first > queue->length / 2)
+	{
+		queue->length -= queue->first;
+		memmove(queue->objects, queue->objects + looks->size * queue->first, looks->size * queue->length);
+		queue->first = 0;
+	}
 	if (queue->length == queue->capacity)
 	{
 		queue->capacity = Max(16, queue->capacity * 2);

@@ -54,12 +54,6 @@ static const struct
 	{KT_RESERVATION_WRAPPING, KT_RESERVATION_COMPLETED, "reservation.completed"},
 };
 
-const char *
-kt_reservation_status_name(KtReservationStatus status)
-{
-	return status_names[status];
-}
-
 bool
 kt_reservation_is_open(KtReservationStatus status)
 {

@@ -39,8 +39,6 @@ typedef struct KtReservation
 	HeapTuple	row;			/* as it was read, or written last */
 } KtReservation;
 
-extern const char *kt_reservation_status_name(KtReservationStatus status);
-
 /* Does it take a slot of its worker's channel? */
 extern bool kt_reservation_is_open(KtReservationStatus status);
 

@@ -426,6 +426,7 @@ kt_router_turn(KtRouter *router, const KtTransactions *transactions, KtTurn *tur
 		(void) look(router, transactions, limits);
 	}
 	turn->more = turn->more || kt_router_has_to_read(router);
+	router->finished += !turn->more;
 	kt_quarantine_write(router->quarantine, transactions);
 	kt_pool_collect(router->pool);
 }

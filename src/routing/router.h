@@ -73,6 +73,7 @@ typedef struct KtRouter
 	int			nunsettled;
 	int			unsettled_capacity;
 	KtUnsettled *unsettled;		/* in the pool's context */
+	uint64		finished;		/* turns that left nothing to do */
 	int64		minute;			/* of kin_tr's clock, when timed steps were looked at */
 } KtRouter;
 
@@ -149,8 +150,9 @@ extern bool kt_timers_are_due(const KtRouter *router);
 
 /*
  * sweep.c: looks whether an edge was missed, for about so many microseconds at a
- * time; false when it has got through.  One that was is counted, and the router
- * forgets all, to load it anew.
+ * time; true where there is more to do at once.  Pairs that it finds are judged at a
+ * later call, when the router has got through with what it has to do.  An edge that
+ * was missed is counted, and the router forgets all, to load it anew.
  */
 extern bool kt_router_sweep(KtRouter *router, const KtTransactions *transactions, int64 slice);
 extern bool kt_router_is_sweeping(void);

@@ -24,16 +24,13 @@ PG_FUNCTION_INFO_V1(kin_tr_sweep);
 /* Microseconds that are spent on finding some: what there is to find is there the next time, too. */
 #define PATIENCE (20 * INT64CONST(1000))
 
-/* Who has more to do than so many turns is busy, and nothing is missed yet. */
-#define MAX_TURNS 100
-
 /* A pair that fits. */
 typedef struct Pair
 {
 	KtSid		task;
 	KtSid		worker;
 	pg_uuid_t	group;
-	int			channel;
+	KtSid		channel;
 } Pair;
 
 static KtRouter *
@@ -60,7 +57,7 @@ find_pairs(KtRouter *fresh, Pair *pairs, int most)
 		pairs[n].task = proposal.head.sid;
 		pairs[n].worker = proposal.workers[0]->sid;
 		pairs[n].group = proposal.group->key;
-		pairs[n].channel = proposal.group->channel;
+		pairs[n].channel = proposal.group->space->channels[proposal.group->channel]->sid;
 		n++;
 	}
 	MemoryContextSwitchTo(old);
@@ -85,8 +82,9 @@ is_missed(const KtRouter *router, const Pair *pair)
 	};
 	Datum		values[] = {SidPGetDatum(&pair->task), UUIDPGetDatum(&pair->group)};
 	KtPoolWorker *worker = kt_pool_worker(router->pool, &pair->worker);
+	int			channel = worker != NULL ? kt_space_channel(worker->space, &pair->channel) : -1;
 
-	return worker != NULL && worker->slots[pair->channel].idle &&
+	return channel >= 0 && worker->slots[channel].idle &&
 		!is_being_retried(router, pair) && kt_spi(&plan, values, NULL) > 0;
 }
 
@@ -102,14 +100,17 @@ count_missed(int missed)
 	kt_spi(&update, values, NULL);
 }
 
-/* The second router, while its pool is being read; what it takes is in a context of its own. */
-static KtRouter *reading = NULL;
+/* How far a sweep is; what it takes is in a context of its own. */
 static MemoryContext sweeping = NULL;
+static KtRouter *reading = NULL;	/* the second router, while it reads */
+static int	nfound = 0;			/* pairs that are to be judged ... */
+static Pair found[MAX_FOUND];
+static uint64 found_at;			/* ... when the router has got through more often than that */
 
 bool
 kt_router_is_sweeping(void)
 {
-	return reading != NULL;
+	return reading != NULL || nfound > 0;
 }
 
 /* A piece of reading; NULL while there is more.  After an error it begins anew. */
@@ -117,12 +118,10 @@ static KtRouter *
 read_fresh(int64 slice)
 {
 	KtRouter   *fresh = reading;
-	KtSpi		spi;
 
 	reading = NULL;
 	if (sweeping == NULL)
 		sweeping = AllocSetContextCreate(TopMemoryContext, "kin_tr sweep", ALLOCSET_DEFAULT_SIZES);
-	kt_spi_begin(&spi);
 	if (fresh == NULL)
 	{
 		MemoryContextReset(sweeping);
@@ -134,83 +133,78 @@ read_fresh(int64 slice)
 		(void) kt_router_catch_up(fresh, false);
 	}
 	kt_router_read(fresh, slice);
-	kt_spi_end(&spi);
 	if (!kt_router_has_to_read(fresh))
 		return fresh;
 	reading = fresh;
 	return NULL;
 }
 
-/* Turns until it has nothing to do; false where so many are not enough. */
+/* True while there is more to read. */
 static bool
-finish_work(KtRouter *router, const KtTransactions *transactions, int64 slice)
+look_for_pairs(KtRouter *router, const KtTransactions *transactions, int64 slice)
 {
-	KtLimits	limits = {PG_INT32_MAX, slice};
-	KtTurn		turn;
+	MemoryContext old = CurrentMemoryContext;
+	KtRouter   *fresh;
+	KtSpi		spi;
 
-	for (int i = 0; i < MAX_TURNS; i++)
-	{
-		kt_router_turn(router, transactions, &turn, &limits);
-		if (!turn.more)
-			return true;
-	}
+	transactions->begin();
+	kt_spi_begin(&spi);
+	fresh = read_fresh(slice);
+	if (fresh != NULL)
+		nfound = find_pairs(fresh, found, MAX_FOUND);
+	kt_spi_end(&spi);
+	transactions->commit();
+	MemoryContextSwitchTo(old);
+	if (fresh == NULL)
+		return true;
+	found_at = router->finished;
+	MemoryContextReset(sweeping);
 	return false;
 }
 
-/* How many of them the router has missed, though it has done all that it knows of since. */
-static int
-judge(KtRouter *router, const KtTransactions *transactions, const Pair *pairs, int n, int64 slice)
+/* What still stands has been missed. */
+static void
+judge(KtRouter *router, const KtTransactions *transactions)
 {
 	MemoryContext old = CurrentMemoryContext;
+	int			n = nfound;
+	KtSid		task = {{0}};
+	KtSid		worker = {{0}};
 	KtSpi		spi;
 	int			missed = 0;
 
-	if (n > 0 && !finish_work(router, transactions, slice))
-		return 0;
+	nfound = 0;
 	transactions->begin();
 	kt_spi_begin(&spi);
 	for (int i = 0; i < n; i++)
-		missed += is_missed(router, &pairs[i]);
+		if (is_missed(router, &found[i]))
+		{
+			missed++;
+			task = found[i].task;
+			worker = found[i].worker;
+		}
 	count_missed(missed);
 	kt_spi_end(&spi);
 	transactions->commit();
 	MemoryContextSwitchTo(old);
-	return missed;
+	if (missed == 0)
+		return;
+	ereport(LOG,
+			(errmsg("kin_tr: the router missed %d edges", missed),
+			 errdetail("One was task %s, which worker %s fits.", kt_sid_cstring(&task),
+					   kt_sid_cstring(&worker)),
+			 errhint("They are mended.  This is a fault of kin_tr: please report it.")));
+	kt_router_forget(router);
 }
 
 bool
 kt_router_sweep(KtRouter *router, const KtTransactions *transactions, int64 slice)
 {
-	MemoryContext old = CurrentMemoryContext;
-	Pair		pairs[MAX_FOUND];
-	KtRouter   *fresh;
-	KtSpi		spi;
-	int			missed;
-	int			n = 0;
-
-	transactions->begin();
-	fresh = read_fresh(slice);
-	if (fresh != NULL)
-	{
-		kt_spi_begin(&spi);
-		n = find_pairs(fresh, pairs, MAX_FOUND);
-		kt_spi_end(&spi);
-	}
-	transactions->commit();
-	MemoryContextSwitchTo(old);
-	if (fresh == NULL)
+	if (nfound == 0 && look_for_pairs(router, transactions, slice))
 		return true;
-	MemoryContextReset(sweeping);
-	missed = judge(router, transactions, pairs, n, slice);
-	if (missed > 0)
-	{
-		ereport(LOG,
-				(errmsg("kin_tr: the router missed %d edges", missed),
-				 errdetail("One was task %s, which worker %s fits.", kt_sid_cstring(&pairs[0].task),
-						   kt_sid_cstring(&pairs[0].worker)),
-				 errhint("They are mended.  This is a fault of kin_tr: please report it.")));
-		kt_router_forget(router);
-	}
+	/* News that the router has not seen is no missed edge: it is to get through first. */
+	if (nfound == 0 || (router->finished > found_at && router->pool != NULL))
+		judge(router, transactions);
 	return false;
 }
 

@@ -148,7 +148,7 @@ fire_task(KtRouter *router, const KtSid *sid)
 static Fired
 fire_reservation(KtRouter *router, const KtSid *sid)
 {
-	KtReservation *reservation = kt_reservation_read(sid, KT_ROW_READ);
+	KtReservation *reservation = kt_reservation_read(sid, false);
 	bool		fired = false;
 
 	if (reservation == NULL || !kt_pool_may_use(router->pool, &reservation->workspace))

@@ -61,12 +61,16 @@ do_chore(void *context)
 void
 kt_housekeeper_main(const KtPost *post)
 {
+	TimestampTz began = GetCurrentTimestamp();
 	bool		paused;
 	bool		all_done = true;
 
 	kt_loop_enter(post, "housekeeper", false);
 	if (!kt_loop_may_act(&paused))
+	{
+		(void) kt_slots_report(began, paused);
 		proc_exit(0);
+	}
 	for (int i = 0; i < lengthof(chores); i++)
 	{
 		ErrorData  *error = kt_loop_attempt(do_chore, &chores[i]);
@@ -83,5 +87,6 @@ kt_housekeeper_main(const KtPost *post)
 	}
 	if (all_done)
 		kt_slots_note_success(KT_DUTY_HOUSEKEEPING);
+	(void) kt_slots_report(began, paused);
 	proc_exit(0);
 }

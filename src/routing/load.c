@@ -278,16 +278,17 @@ group_of_row(KtRouter *router, uint64 row)
 }
 
 static void
-note_unsettled(KtRouter *router, const KtSid *task, KtSpace *space)
+note_unsettled(KtRouter *router, uint64 row)
 {
-	if (router->nunsettled == router->unsettled_capacity)
-	{
-		router->unsettled_capacity = Max(16, router->unsettled_capacity * 2);
-		router->unsettled = router->unsettled == NULL ?
-			MemoryContextAlloc(router->pool->context, sizeof(KtUnsettled) * router->unsettled_capacity) :
-			repalloc_huge(router->unsettled, sizeof(KtUnsettled) * router->unsettled_capacity);
-	}
-	router->unsettled[router->nunsettled++] = (KtUnsettled) {*task, space};
+	KtSid		workspace = kt_column_sid(row, 2);
+	KtUnsettled unsettled;
+
+	memset(&unsettled, 0, sizeof(unsettled));
+	unsettled.task = kt_column_sid(row, 1);
+	unsettled.version = kt_column_int32(row, 9);
+	unsettled.filter = kt_column_int32(row, 10);
+	unsettled.target = kt_column_int32(row, 11);
+	kt_looks_add(router->unsettled, &workspace, &unsettled);
 }
 
 /* The timers go back to where it is due, if they have passed that. */
@@ -338,7 +339,7 @@ put_task(KtRouter *router, uint64 row)
 	kt_pool_touch_group(router->pool, group);
 	kt_order_keys(group->queue, &head.sid, kt_column_int32(row, 17), kt_column_int64(row, 18), &key1, &key2);
 	if (!kt_column_bool(row, 14) || head.key1 != key1 || head.key2 != key2)
-		note_unsettled(router, &head.sid, group->space);
+		note_unsettled(router, row);
 }
 
 /* Those of a group that come next behind one; how many. */
@@ -652,6 +653,7 @@ note_all_groups(KtRouter *router)
 {
 	HASH_SEQ_STATUS scan;
 	KtGroup    *group;
+	KtUnsettled unsettled;
 	pg_uuid_t	key;
 
 	hash_seq_init(&scan, router->pool->groups);
@@ -660,8 +662,8 @@ note_all_groups(KtRouter *router)
 			kt_looks_add(router->group_looks, &group->space->sid, &group->key);
 	while (kt_looks_take(router->postponed, &key, 1) > 0)
 		kt_looks_add(router->group_looks, NULL, &key);
-	for (int i = 0; i < router->nunsettled; i++)
-		kt_looks_add(router->looks, &router->unsettled[i].space->sid, &router->unsettled[i].task);
+	while (kt_looks_take(router->unsettled, &unsettled, 1) > 0)
+		kt_looks_add(router->looks, NULL, &unsettled.task);
 }
 
 /*
@@ -675,8 +677,6 @@ reload(KtRouter *router)
 	note_all_groups(router);
 	router->former = router->pool;
 	router->pool = NULL;
-	router->nunsettled = router->unsettled_capacity = 0;
-	router->unsettled = NULL;
 	PushActiveSnapshot(GetLatestSnapshot());
 	make_pool(router);
 	kt_pool_inherit(router->pool, router->former);

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "lib/ilist.h"
+#include "nodes/pg_list.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
@@ -117,6 +118,8 @@ take_from(KtLooks *looks, Queue *queue, char *objects, int most)
 {
 	int			n = Min(most, queue->length - queue->first);
 
+	if (n == 0)
+		return 0;
 	memcpy(objects, queue->objects + looks->size * queue->first, looks->size * n);
 	for (int i = 0; i < n; i++)
 		hash_search(looks->objects, objects + looks->size * i, HASH_REMOVE, NULL);
@@ -133,24 +136,52 @@ take_from(KtLooks *looks, Queue *queue, char *objects, int most)
 	return n;
 }
 
-int
-kt_looks_take(KtLooks *looks, void *objects, int most)
+/* One round of all queues, in their turn. */
+static int
+take_round(KtLooks *looks, bool (*may) (void *arg, const KtSid *workspace), void *arg, char *objects, int most)
 {
-	int			nqueues = 0;
-	int			taken = 0;
+	dlist_mutable_iter iter;
+	List	   *queues = NIL;
+	ListCell   *cell;
 	int			share;
-	dlist_iter	iter;
+	int			taken = 0;
 
-	dlist_foreach(iter, &looks->waiting)
-		nqueues++;
-	share = Max(1, most / Max(nqueues, 1));
-	while (taken < most && !dlist_is_empty(&looks->waiting))
-		taken += take_from(looks, dlist_container(Queue, node, dlist_head_node(&looks->waiting)),
-						   (char *) objects + looks->size * taken, Min(share, most - taken));
+	dlist_foreach_modify(iter, &looks->waiting)
+	{
+		Queue	   *queue = dlist_container(Queue, node, iter.cur);
+
+		if (may == NULL || may(arg, &queue->workspace))
+			queues = lappend(queues, queue);
+	}
+	share = Max(1, most / Max(list_length(queues), 1));
+	foreach(cell, queues)
+		taken += take_from(looks, lfirst(cell), objects + looks->size * taken, Min(share, most - taken));
+	list_free(queues);
+	return taken;
+}
+
+int
+kt_looks_take_where(KtLooks *looks, bool (*may) (void *arg, const KtSid *workspace), void *arg,
+					void *objects, int most)
+{
+	int			taken = 0;
+	int			n;
+
+	do
+	{
+		n = most > taken ? take_round(looks, may, arg, (char *) objects + looks->size * taken, most - taken) : 0;
+		taken += n;
+	} while (n > 0);
 	/* A hash table that was large stays so. */
 	if (dlist_is_empty(&looks->waiting) && MemoryContextMemAllocated(looks->context, true) > IDLE_SIZE)
 		kt_looks_clear(looks);
 	return taken;
+}
+
+int
+kt_looks_take(KtLooks *looks, void *objects, int most)
+{
+	return kt_looks_take_where(looks, NULL, NULL, objects, most);
 }
 
 bool

@@ -21,6 +21,10 @@ extern void kt_looks_add(KtLooks *looks, const KtSid *workspace, const void *obj
 /* The next ones, at most so many, of each workspace as many as of the others. */
 extern int	kt_looks_take(KtLooks *looks, void *objects, int most);
 
+/* The same, of those workspaces of which may() is true. */
+extern int	kt_looks_take_where(KtLooks *looks, bool (*may) (void *arg, const KtSid *workspace), void *arg,
+								void *objects, int most);
+
 extern bool kt_looks_are_left(const KtLooks *looks);
 
 #endif							/* KIN_TR_ROUTING_LOOKS_H */

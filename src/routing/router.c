@@ -55,6 +55,7 @@ kt_router_create(MemoryContext parent)
 	router->worker_looks = kt_looks_create(context, sizeof(KtSid));
 	router->group_looks = kt_looks_create(context, sizeof(pg_uuid_t));
 	router->postponed = kt_looks_create(context, sizeof(pg_uuid_t));
+	router->unsettled = kt_looks_create(context, sizeof(KtUnsettled));
 	router->due_tasks = kt_looks_create(context, sizeof(KtSid));
 	router->due_reservations = kt_looks_create(context, sizeof(KtSid));
 	router->moves_mark = (KtMark) {DT_NOBEGIN};
@@ -85,8 +86,6 @@ kt_router_forget(KtRouter *router)
 {
 	destroy_pool(&router->pool);
 	destroy_pool(&router->former);
-	router->nunsettled = router->unsettled_capacity = 0;
-	router->unsettled = NULL;
 	if (router->cursor.xip != NULL)
 		pfree(router->cursor.xip);
 	memset(&router->cursor, 0, sizeof(KtCursor));
@@ -97,6 +96,7 @@ kt_router_forget(KtRouter *router)
 	kt_looks_clear(router->worker_looks);
 	kt_looks_clear(router->group_looks);
 	kt_looks_clear(router->postponed);
+	kt_looks_clear(router->unsettled);
 	kt_looks_clear(router->due_tasks);
 	kt_looks_clear(router->due_reservations);
 	router->listing = false;
@@ -225,7 +225,7 @@ typedef struct Settling
 {
 	KtRouter   *router;
 	int			n;
-	KtSid		tasks[BATCH_SIZE];
+	KtUnsettled tasks[BATCH_SIZE];
 	Settled		settled[BATCH_SIZE];
 } Settling;
 
@@ -251,14 +251,16 @@ try_to_skip(KtRouter *router, KtTask *task)
 }
 
 static Settled
-settle_task(KtRouter *router, const KtSid *sid)
+settle_task(KtRouter *router, const KtUnsettled *unsettled)
 {
 	KtTask	   *task;
 	Settled		settled = AS_IT_WAS;
 
-	if (!kt_task_try_lock(sid, &task))
+	if (!kt_task_try_lock(&unsettled->task, &task))
 		return BUSY;
-	if (task == NULL || task->status != KT_TASK_PENDING || !task->waiting)
+	if (task == NULL || task->status != KT_TASK_PENDING || !task->waiting ||
+		task->workflow_version != unsettled->version || task->filter != unsettled->filter ||
+		task->target != unsettled->target)
 		return AS_IT_WAS;
 	if (put_in_order(router, task))
 		settled = REORDERED;
@@ -295,7 +297,7 @@ note_failure(void *context, int item, const ErrorData *error)
 
 	settling->settled[item] = kt_error_is_busy(error) ? BUSY : FAILED;
 	if (settling->settled[item] == FAILED)
-		kt_quarantine_note(settling->router->quarantine, &settling->tasks[item], KT_RETRY_LOOK, "settling",
+		kt_quarantine_note(settling->router->quarantine, &settling->tasks[item].task, KT_RETRY_LOOK, "settling",
 						   error);
 }
 
@@ -313,32 +315,21 @@ count_settled(Settling *settling, KtTurn *turn)
 		turn->busy += settled == BUSY;
 		turn->failures += settled == FAILED;
 		if (settled == BUSY || settled == ASK_AGAIN)
-			kt_retry_busy(router->retries, &settling->tasks[i], KT_RETRY_LOOK);
+			kt_retry_busy(router->retries, &settling->tasks[i].task, KT_RETRY_LOOK);
 		else if (settled == FAILED)
-			kt_pool_remove_task(router->pool, &settling->tasks[i]);
+			kt_pool_remove_task(router->pool, &settling->tasks[i].task);
 		else if (settled == REORDERED)
-			kt_looks_add(router->looks, NULL, &settling->tasks[i]);
+			kt_looks_add(router->looks, NULL, &settling->tasks[i].task);
 	}
 }
 
-/* Some of those in whose workspace everybody who waits has been looked at: then they have found nobody. */
-static int
-take_unsettled(KtRouter *router, KtSid *tasks, int most)
+/* Has everybody in it been matched who waits?  Then those who wait have found nobody. */
+static bool
+is_matched(void *router, const KtSid *workspace)
 {
-	int			left = 0;
-	int			n = 0;
+	const KtSpace *space = kt_pool_space(((KtRouter *) router)->pool, workspace);
 
-	for (int i = 0; i < router->nunsettled; i++)
-	{
-		KtUnsettled *each = &router->unsettled[i];
-
-		if (n < most && !each->space->eager)
-			tasks[n++] = each->task;
-		else
-			router->unsettled[left++] = *each;
-	}
-	router->nunsettled = left;
-	return n;
+	return space == NULL || !space->eager;
 }
 
 /*
@@ -359,14 +350,14 @@ settle_tasks(KtRouter *router, const KtTransactions *transactions, KtTurn *turn,
 	{
 		int			most = kt_monotonic() > until ? 0 : Min(BATCH_SIZE, kt_turn_left(turn, limits));
 
-		settling->n = batch.n = take_unsettled(router, settling->tasks, most);
+		settling->n = batch.n = kt_looks_take_where(router->unsettled, is_matched, router, settling->tasks, most);
 		if (batch.n == 0)
 			break;
 		kt_batch_run(transactions, &batch);
 		count_settled(settling, turn);
 		any = true;
 	}
-	turn->more = turn->more || router->nunsettled > 0;
+	turn->more = turn->more || kt_looks_are_left(router->unsettled);
 	MemoryContextSwitchTo(old);
 	return any;
 }

@@ -24,11 +24,16 @@ typedef struct KtMark
 	KtSid		sid;
 } KtMark;
 
-/* A task whose step's skip_if has not been asked, or that has the keys of another order than its queue's. */
+/*
+ * A task whose step's skip_if has not been asked, or that has the keys of another
+ * order than its queue's: and its step, for in another one it has yet to be matched.
+ */
 typedef struct KtUnsettled
 {
 	KtSid		task;
-	KtSpace    *space;
+	int32		version;		/* of the workflow */
+	int32		filter;
+	int32		target;
 } KtUnsettled;
 
 /* A task whose assignment has failed once: with which worker, and how. */
@@ -70,9 +75,7 @@ typedef struct KtRouter
 	bool		listing;		/* those behind this one are yet to be listed there */
 	pg_uuid_t	listed;
 	KtLooks    *postponed;		/* groups whose configuration is newer than the pool */
-	int			nunsettled;
-	int			unsettled_capacity;
-	KtUnsettled *unsettled;		/* in the pool's context */
+	KtLooks    *unsettled;		/* KtUnsettled */
 	uint64		finished;		/* turns that left nothing to do */
 	int64		minute;			/* of kin_tr's clock, when timed steps were looked at */
 } KtRouter;

@@ -256,6 +256,7 @@ kt_router_look_at_workers(KtRouter *router, const KtSid *workers, int n)
 static KtGroup *
 group_of_row(KtRouter *router, uint64 row)
 {
+	SPITupleTable *table = SPI_tuptable;
 	KtGroupRow	group;
 	KtGroup    *found;
 	bool		isnull;
@@ -274,21 +275,24 @@ group_of_row(KtRouter *router, uint64 row)
 	group.routing_target = kt_column_sid(row, 12);
 	group.ignore_capacity = kt_column_bool(row, 13);
 	group.attributes = DatumGetJsonbP(kt_column(row, 16, &isnull));
-	return kt_pool_make_group(router->pool, &group);
+	/* A workspace or step that is new to the pool is read, which must not hide the row. */
+	found = kt_pool_make_group(router->pool, &group);
+	SPI_tuptable = table;
+	return found;
 }
 
-static void
-note_unsettled(KtRouter *router, uint64 row)
+/* The step that a row's task is in. */
+static KtUnsettled
+step_of_row(uint64 row)
 {
-	KtSid		workspace = kt_column_sid(row, 2);
-	KtUnsettled unsettled;
+	KtUnsettled step;
 
-	memset(&unsettled, 0, sizeof(unsettled));
-	unsettled.task = kt_column_sid(row, 1);
-	unsettled.version = kt_column_int32(row, 9);
-	unsettled.filter = kt_column_int32(row, 10);
-	unsettled.target = kt_column_int32(row, 11);
-	kt_looks_add(router->unsettled, &workspace, &unsettled);
+	memset(&step, 0, sizeof(step));
+	step.task = kt_column_sid(row, 1);
+	step.version = kt_column_int32(row, 9);
+	step.filter = kt_column_int32(row, 10);
+	step.target = kt_column_int32(row, 11);
+	return step;
 }
 
 /* The timers go back to where it is due, if they have passed that. */
@@ -315,6 +319,8 @@ static void
 put_task(KtRouter *router, uint64 row)
 {
 	KtHead		head;
+	KtUnsettled step = step_of_row(row);
+	KtSid		workspace = kt_column_sid(row, 2);
 	KtGroup    *group;
 	int64		key1;
 	int64		key2;
@@ -339,7 +345,7 @@ put_task(KtRouter *router, uint64 row)
 	kt_pool_touch_group(router->pool, group);
 	kt_order_keys(group->queue, &head.sid, kt_column_int32(row, 17), kt_column_int64(row, 18), &key1, &key2);
 	if (!kt_column_bool(row, 14) || head.key1 != key1 || head.key2 != key2)
-		note_unsettled(router, row);
+		kt_looks_add(router->unsettled, &workspace, &step);
 }
 
 /* Those of a group that come next behind one; how many. */

@@ -327,7 +327,7 @@ count_settled(Settling *settling, KtTurn *turn)
 static bool
 is_matched(void *router, const KtSid *workspace)
 {
-	const KtSpace *space = kt_pool_space(((KtRouter *) router)->pool, workspace);
+	const KtSpace *space = hash_search(((KtRouter *) router)->pool->spaces, workspace, HASH_FIND, NULL);
 
 	return space == NULL || !space->eager;
 }

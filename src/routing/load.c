@@ -677,8 +677,8 @@ note_all_groups(KtRouter *router)
  * its turn, so that who changes it again and again holds up nobody.  The cursor stays
  * where it is: what the tables have beyond it is told of again.
  */
-static void
-reload(KtRouter *router)
+void
+kt_router_reload(KtRouter *router)
 {
 	note_all_groups(router);
 	router->former = router->pool;
@@ -957,7 +957,7 @@ follow_configuration(KtRouter *router, const KtEventRef *events, int n, const Kt
 	kt_spi_begin(&spi);
 	MemoryContextSwitchTo(router->scratch);
 	orders = note_orders(router, note_orders(router, NIL, events, n), own, nown);
-	reload(router);
+	kt_router_reload(router);
 	note_disordered(router, orders);
 	kt_spi_end(&spi);
 }

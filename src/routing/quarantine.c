@@ -72,12 +72,6 @@ kt_quarantine_create(MemoryContext parent, KtRetries *retries)
 	return quarantine;
 }
 
-bool
-kt_quarantine_is_stale(const KtQuarantine *quarantine)
-{
-	return quarantine->releases != releases;
-}
-
 /* Room for one more at the end of an array that grows. */
 static void *
 grow(KtQuarantine *quarantine, void *items, int length, int *capacity, Size size)
@@ -263,6 +257,41 @@ kt_quarantine_load(KtQuarantine *quarantine)
 			kt_retry_keep(quarantine->retries, &object, timer ? KT_RETRY_TIMER : KT_RETRY_LOOK,
 					  kt_column_int32(i, 3), kt_column_int64(i, 4) - now);
 	}
+}
+
+/* It has been noted, and is yet to be written. */
+static bool
+is_noted(const KtQuarantine *quarantine, const KtSid *object)
+{
+	for (int i = 0; i < quarantine->nfaults; i++)
+		if (kt_sid_equal(&quarantine->faults[i].object, object))
+			return true;
+	return false;
+}
+
+static bool
+is_written(const KtSid *object)
+{
+	static KtPlan plan = {"SELECT FROM kin_tr.quarantine WHERE object = $1", "s"};
+	Datum		values[] = {SidPGetDatum(object)};
+
+	return kt_spi_latest(&plan, values, NULL) > 0;
+}
+
+/* A VACUUM or a GRANT looks as a release does, so each is looked up. */
+void
+kt_quarantine_refresh(KtQuarantine *quarantine)
+{
+	KtKept	   *kept;
+	int			n;
+
+	if (quarantine->releases == releases)
+		return;
+	quarantine->releases = releases;
+	kept = kt_retries_kept(quarantine->retries, &n);
+	for (int i = 0; i < n; i++)
+		if (!is_noted(quarantine, &kept[i].sid) && !is_written(&kept[i].sid))
+			kt_retry_keep(quarantine->retries, &kept[i].sid, kept[i].kind, kept[i].failures, 0);
 }
 
 /* _quarantine_changed(): tells routers that some have been released. */

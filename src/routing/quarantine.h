@@ -32,7 +32,7 @@ extern void kt_quarantine_load(KtQuarantine *quarantine);
 /* It has changed, or is gone: whatever was wrong with it may no longer be. */
 extern void kt_quarantine_release(KtQuarantine *quarantine, const KtSid *object);
 
-/* Has somebody else released one since it was loaded? */
-extern bool kt_quarantine_is_stale(const KtQuarantine *quarantine);
+/* What somebody else has released since is due at once; inside kt_spi_begin() .. end(). */
+extern void kt_quarantine_refresh(KtQuarantine *quarantine);
 
 #endif							/* KIN_TR_ROUTING_QUARANTINE_H */

@@ -221,6 +221,21 @@ kt_retries_keep_any(const KtRetries *retries)
 	return retries->nkept > 0;
 }
 
+KtKept *
+kt_retries_kept(KtRetries *retries, int *n)
+{
+	KtKept	   *kept = palloc(sizeof(KtKept) * Max(retries->nkept, 1));
+	HASH_SEQ_STATUS scan;
+	Retry	   *retry;
+
+	*n = 0;
+	hash_seq_init(&scan, retries->by_key);
+	while ((retry = hash_seq_search(&scan)) != NULL)
+		if (retry->kept)
+			kept[(*n)++] = (KtKept) {retry->key.sid, (KtRetryKind) retry->key.kind, retry->tries};
+	return kept;
+}
+
 bool
 kt_retry_is_known(KtRetries *retries, const KtSid *sid)
 {

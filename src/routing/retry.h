@@ -46,6 +46,16 @@ extern bool kt_retry_forget(KtRetries *retries, const KtSid *sid);
 /* Is it in quarantine, and not to be tried now? */
 extern bool kt_retry_is_kept(KtRetries *retries, const KtSid *sid);
 extern bool kt_retries_keep_any(const KtRetries *retries);
+
+/* All that is in quarantine, in the current context. */
+typedef struct KtKept
+{
+	KtSid		sid;
+	KtRetryKind kind;
+	int			failures;
+} KtKept;
+
+extern KtKept *kt_retries_kept(KtRetries *retries, int *n);
 extern bool kt_retry_is_known(KtRetries *retries, const KtSid *sid);
 
 /*

@@ -112,8 +112,8 @@ kt_turn_left(const KtTurn *turn, const KtLimits *limits)
 }
 
 /*
- * What somebody held, or what failed, is read again.  Whatever else is in
- * quarantine says that all is to be loaded anew.
+ * What somebody held, or what failed, is read again.  A queue or workflow that
+ * failed is read by whatever goes by it, in a new pool.
  */
 static void
 look_at_retries(KtRouter *router)
@@ -123,19 +123,19 @@ look_at_retries(KtRouter *router)
 	KtSid	   *workers = palloc(sizeof(KtSid) * MAX_RETRIES);
 	int			nworkers = 0;
 	int			ntasks = 0;
+	bool		configuration = false;
 
 	for (int i = 0; i < n; i++)
 		if (kt_sid_is(&due[i], KT_WORKER))
 			workers[nworkers++] = due[i];
 		else if (kt_sid_is(&due[i], KT_TASK))
 			due[ntasks++] = due[i];
-	if (nworkers + ntasks < n)
-		kt_router_load(router);
-	else
-	{
-		kt_router_look_at_workers(router, workers, nworkers);
-		kt_router_look_at_tasks(router, due, ntasks);
-	}
+		else
+			configuration = configuration || !kt_sid_is(&due[i], KT_RESERVATION);
+	if (configuration)
+		kt_router_reload(router);
+	kt_router_look_at_workers(router, workers, nworkers);
+	kt_router_look_at_tasks(router, due, ntasks);
 }
 
 /* Counts of a queue's workers, for skip_if. */
@@ -374,7 +374,8 @@ look(KtRouter *router, const KtTransactions *transactions, const KtLimits *limit
 	transactions->begin();
 	kt_spi_begin(&spi);
 	MemoryContextSwitchTo(router->scratch);
-	if (router->pool == NULL || kt_quarantine_is_stale(router->quarantine))
+	kt_quarantine_refresh(router->quarantine);
+	if (router->pool == NULL)
 		kt_router_load(router);
 	else
 		events = kt_router_catch_up(router, !transactions->own);

@@ -112,6 +112,9 @@ extern void kt_router_forget(KtRouter *router);
  */
 extern void kt_router_load(KtRouter *router);
 
+/* load.c: a new pool by the configuration as it is now; what was to be read still is. */
+extern void kt_router_reload(KtRouter *router);
+
 /* load.c: applies what happened since, and tells how much; loads where that is better. */
 extern int	kt_router_catch_up(KtRouter *router, bool with_own);
 

@@ -146,6 +146,17 @@ mine_goes_on('a queue that cannot be compiled');
 query_until($node, 'postgres', q{SELECT EXISTS (SELECT FROM kin_tr.quarantined WHERE object::text LIKE 'WQ%')}, 'it is in quarantine');
 $owner->do(q{SELECT kin_tr.update_task_queue('General Queue', target_workers => '1==1', workspace => 'Theirs')});
 query_until($node, 'postgres', 'SELECT count(*) = 0 FROM kin_tr.quarantine', 'until it is mended');
+# Nobody tells the router of a row that is mended by hand.
+$owner->do(q{UPDATE kin_tr.task_queues SET target_workers = 'a ==' WHERE friendly_name = 'General Queue'
+	AND workspace_sid = (SELECT sid FROM kin_tr.workspaces WHERE friendly_name = 'Theirs')});
+$owner->do(q{SELECT kin_tr.update_activity('Very busy', 'Busy again', workspace => 'Theirs')});
+query_until($node, 'postgres', q{SELECT EXISTS (SELECT FROM kin_tr.quarantined WHERE object::text LIKE 'WQ%')}, 'it is in quarantine again');
+$owner->do('VACUUM kin_tr.quarantine');
+mine_goes_on('its row is vacuumed');
+ok(in_quarantine(value($owner, q{SELECT sid FROM kin_tr.task_queues WHERE target_workers = 'a =='})), 'where it stays');
+$owner->do(q{UPDATE kin_tr.task_queues SET target_workers = '1==1' WHERE target_workers = 'a =='});
+query_until($node, 'postgres', 'SELECT count(*) = 0 FROM kin_tr.quarantine', 'which it leaves when it is mended by hand');
+mine_goes_on('a queue that has been mended by hand');
 
 # ---------------------------------------------------------------- held locks
 

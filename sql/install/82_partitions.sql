@@ -50,10 +50,10 @@ $$;
 CREATE FUNCTION kin_tr._check_name(partition text) RETURNS text
     LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, kin_tr, pg_temp AS $$ SELECT partition || '_not_here' $$;
 
--- Makes one partition, or one piece of it where the default partition is large: 'partition', 'check', or NULL where there
--- is nothing to do.  Each piece waits 20 ms at most for a table, for whoever wants it meanwhile waits, too, and is to be a transaction
--- of its own.  ATTACH and not PARTITION OF, which takes an ACCESS EXCLUSIVE lock on the parent.  Partitions are no members
--- of the extension, so pg_dump treats them as any table.
+-- Makes one partition, or one piece of it where the default partition is large: 'partition', 'check', or NULL where
+-- there is nothing to do.  Each piece is to be a transaction of its own, and waits 20 ms at most for a table, for whoever
+-- wants it meanwhile waits, too.  ATTACH and not PARTITION OF, which takes an ACCESS EXCLUSIVE lock on the parent.
+-- Partitions are no members of the extension, so pg_dump treats them as any table.
 CREATE FUNCTION kin_tr._make_next_partition() RETURNS text
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp SET lock_timeout = '20ms' AS $$
 DECLARE

@@ -45,7 +45,8 @@ typedef struct KtBatch
 /*
  * All of it in one transaction; where that fails, each half in one, and so on.
  * An error that no row is to blame for is passed on: a cancel, a shutdown, a full
- * disk.  Where somebody has the table from which they are collected, n is 0.  The current memory context must outlive the transactions.
+ * disk.  Where somebody has the table from which they are collected, n is 0.  The
+ * current memory context must outlive the transactions.
  */
 extern void kt_batch_run(const KtTransactions *transactions, KtBatch *batch);
 

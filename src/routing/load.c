@@ -653,23 +653,31 @@ kt_router_load(KtRouter *router)
 	MemoryContextSwitchTo(old);
 }
 
+static void
+note_group(void *router, const KtSid *workspace, const void *key)
+{
+	kt_looks_add(((KtRouter *) router)->group_looks, workspace, key);
+}
+
+static void
+note_unsettled(void *router, const KtSid *workspace, const void *unsettled)
+{
+	kt_looks_add(((KtRouter *) router)->looks, workspace, &((const KtUnsettled *) unsettled)->task);
+}
+
 /* Of the pool that is about to go: what is to be read again. */
 static void
 note_all_groups(KtRouter *router)
 {
 	HASH_SEQ_STATUS scan;
 	KtGroup    *group;
-	KtUnsettled unsettled;
-	pg_uuid_t	key;
 
 	hash_seq_init(&scan, router->pool->groups);
 	while ((group = hash_seq_search(&scan)) != NULL)
 		if (group->nheads > 0 || group->more || group->held)
 			kt_looks_add(router->group_looks, &group->space->sid, &group->key);
-	while (kt_looks_take(router->postponed, &key, 1) > 0)
-		kt_looks_add(router->group_looks, NULL, &key);
-	while (kt_looks_take(router->unsettled, &unsettled, 1) > 0)
-		kt_looks_add(router->looks, NULL, &unsettled.task);
+	kt_looks_drain(router->postponed, note_group, router);
+	kt_looks_drain(router->unsettled, note_unsettled, router);
 }
 
 /*

@@ -184,6 +184,21 @@ kt_looks_take(KtLooks *looks, void *objects, int most)
 	return kt_looks_take_where(looks, NULL, NULL, objects, most);
 }
 
+void
+kt_looks_drain(KtLooks *looks, void (*take) (void *arg, const KtSid *workspace, const void *object), void *arg)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &looks->waiting)
+	{
+		const Queue *queue = dlist_container(Queue, node, iter.cur);
+
+		for (int i = queue->first; i < queue->length; i++)
+			take(arg, &queue->workspace, queue->objects + looks->size * i);
+	}
+	kt_looks_clear(looks);
+}
+
 bool
 kt_looks_are_left(const KtLooks *looks)
 {

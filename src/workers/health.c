@@ -31,7 +31,6 @@ kin_tr_is_preloaded(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(kt_slots_exist());
 }
 
-static const char *const kind_names[] = {"router", "relay", "housekeeper", "scout"};
 static const char *const duty_names[] = {"turn", "housekeeping", "sweep"};
 
 /* _workers_missing() -> setof (database, worker): those that found no room. */
@@ -46,7 +45,7 @@ kin_tr_workers_missing(PG_FUNCTION_ARGS)
 	for (int i = 0; i < n; i++)
 	{
 		Datum		values[] = {
-			ObjectIdGetDatum(missing[i].database), kt_text_datum(kind_names[missing[i].kind])
+			ObjectIdGetDatum(missing[i].database), kt_text_datum(kt_worker_kind_name(missing[i].kind))
 		};
 		bool		nulls[] = {false, false};
 
@@ -114,7 +113,7 @@ put_all(FunctionCallInfo fcinfo, KtWorkerKind last,
 	for (int kind = KT_WORKER_ROUTER; kind <= last; kind++)
 	{
 		state = kt_slots_state(MyDatabaseId, kind);
-		put((ReturnSetInfo *) fcinfo->resultinfo, kind_names[kind], &state);
+		put((ReturnSetInfo *) fcinfo->resultinfo, kt_worker_kind_name(kind), &state);
 	}
 	return (Datum) 0;
 }

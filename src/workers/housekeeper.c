@@ -14,7 +14,6 @@
 #include "storage/ipc.h"
 #include "utils/timestamp.h"
 
-#include "base/spi.h"
 #include "workers/loop.h"
 #include "workers/slots.h"
 #include "workers/workers.h"
@@ -31,21 +30,6 @@ static Chore chores[] = {
 	{"trimming default partitions", {"SELECT kin_tr._trim_defaults(500) > 0", ""}},
 };
 
-static bool
-do_piece(KtPlan *piece)
-{
-	KtSpi		spi;
-	bool		more;
-
-	kt_loop_begin();
-	kt_spi_begin(&spi);
-	kt_spi(piece, NULL, NULL);
-	more = kt_column_bool(0, 1);
-	kt_spi_end(&spi);
-	kt_loop_commit();
-	return more;
-}
-
 static void
 do_chore(void *context)
 {
@@ -54,7 +38,7 @@ do_chore(void *context)
 	pgstat_report_activity(STATE_RUNNING, chore->name);
 	do
 		CHECK_FOR_INTERRUPTS();
-	while (do_piece(&chore->piece));
+	while (kt_loop_piece(&chore->piece));
 }
 
 /* Success is told only where all is done; a table that was locked is no fault either. */

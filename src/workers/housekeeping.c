@@ -14,7 +14,6 @@
 
 #include "base/guc.h"
 #include "base/monotonic.h"
-#include "base/spi.h"
 #include "routing/moves.h"
 #include "workers/housekeeping.h"
 #include "workers/loop.h"
@@ -47,16 +46,8 @@ static bool
 delete_keys(KtRouter *router, const KtTransactions *transactions)
 {
 	static KtPlan plan = {"SELECT kin_tr._delete_keys(200) = 200", ""};
-	KtSpi		spi;
-	bool		more;
 
-	transactions->begin();
-	kt_spi_begin(&spi);
-	kt_spi(&plan, NULL, NULL);
-	more = kt_column_bool(0, 1);
-	kt_spi_end(&spi);
-	transactions->commit();
-	return more;
+	return kt_loop_piece(&plan);
 }
 
 /*

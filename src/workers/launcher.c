@@ -58,8 +58,6 @@
 #define HOUSE_INTERVAL	(600 * USECS_PER_SEC)
 #define HOUSE_RETRY		(5 * USECS_PER_SEC)
 
-static const char *const kind_names[] = {"router", "relay", "housekeeper", "scout"};
-
 /* A database that there is, as pg_database has it. */
 typedef struct Found
 {
@@ -242,8 +240,8 @@ start(Employee *worker)
 	bgw.bgw_notify_pid = MyProcPid;
 	snprintf(bgw.bgw_library_name, BGW_MAXLEN, LIBRARY);
 	snprintf(bgw.bgw_function_name, BGW_MAXLEN, "kin_tr_worker_main");
-	snprintf(bgw.bgw_type, BGW_MAXLEN, "kin_tr %s", kind_names[post.kind]);
-	snprintf(bgw.bgw_name, BGW_MAXLEN, "kin_tr %s: %s", kind_names[post.kind], NameStr(post.name));
+	snprintf(bgw.bgw_type, BGW_MAXLEN, "kin_tr %s", kt_worker_kind_name(post.kind));
+	snprintf(bgw.bgw_name, BGW_MAXLEN, "kin_tr %s: %s", kt_worker_kind_name(post.kind), NameStr(post.name));
 	memcpy(bgw.bgw_extra, &post, sizeof(post));
 	worker->started_at = kt_monotonic();
 	return RegisterDynamicBackgroundWorker(&bgw, &worker->handle);

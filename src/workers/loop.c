@@ -102,6 +102,21 @@ kt_loop_undo(void)
 	MemoryContextSwitchTo(TopMemoryContext);
 }
 
+bool
+kt_loop_piece(KtPlan *piece)
+{
+	KtSpi		spi;
+	bool		more;
+
+	kt_loop_begin();
+	kt_spi_begin(&spi);
+	kt_spi(piece, NULL, NULL);
+	more = kt_column_bool(0, 1);
+	kt_spi_end(&spi);
+	kt_loop_commit();
+	return more;
+}
+
 ErrorData *
 kt_loop_attempt(void (*work) (void *), void *context)
 {

@@ -11,6 +11,7 @@
 
 #include "base/compat.h"
 #include "base/lock.h"
+#include "base/spi.h"
 #include "workers/slots.h"
 
 /* Where a worker works. */
@@ -66,6 +67,9 @@ extern void kt_loop_rest(int64 began, int events);
 extern void kt_loop_begin(void);
 extern void kt_loop_commit(void);
 extern void kt_loop_undo(void); /* after an error */
+
+/* A statement in a transaction of its own, that does a piece of work and says whether there is more. */
+extern bool kt_loop_piece(KtPlan *piece);
 
 /*
  * Does some work in transactions of its own; NULL, or the error that it ended with,

@@ -23,6 +23,10 @@
 
 #define NO_PROCESS (-1)
 
+static const char *const kind_names[] = {"router", "relay", "housekeeper", "scout"};
+
+StaticAssertDecl(lengthof(kind_names) == KT_WORKER_KINDS, "each kind of worker has a name");
+
 typedef struct Worker
 {
 	int			process;		/* number of its PGPROC */
@@ -54,6 +58,12 @@ static shmem_startup_hook_type previous_startup_hook = NULL;
 static Database *my_database = NULL;
 static Worker *my_worker = NULL;
 static bool i_hold = false;
+
+const char *
+kt_worker_kind_name(KtWorkerKind kind)
+{
+	return kind_names[kind];
+}
 
 static void
 request_memory(void)

@@ -22,6 +22,8 @@ typedef enum KtWorkerKind
 	KT_WORKER_KINDS
 } KtWorkerKind;
 
+extern const char *kt_worker_kind_name(KtWorkerKind kind);
+
 #define KT_MAX_DATABASES 128
 
 typedef struct KtSlots KtSlots;

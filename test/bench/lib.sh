@@ -74,6 +74,16 @@ drop() {
 	sql -d peers -c "DROP DATABASE $1 WITH (FORCE)"
 }
 
+# hold DATABASE STATEMENTS: returns when they have been done, in a session that stays as they leave it until
+# the descriptor $held is closed. The last one returns something.
+hold() {
+	local done=$work/held
+	: >"$done"
+	exec {held}> >(sql -d "$1" >"$done")
+	echo "$2;" >&"$held"
+	until [[ -s $done ]]; do sleep 0.05; done
+}
+
 # wait_for DATABASE CONDITION [SECONDS]: until a query returns true.
 wait_for() {
 	local until=$((SECONDS + ${3:-60}))

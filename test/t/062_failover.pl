@@ -14,11 +14,7 @@ use KinTr::Cluster;
 srand($ENV{SEED} // 1);
 
 my $primary = start_node('primary', allows_streaming => 1, conf => "max_prepared_transactions = 10\nautovacuum = off\nkin_tr.sweep_interval = 86400\n");
-my $standby = PostgreSQL::Test::Cluster->new('standby');
-
-$primary->backup('base');
-$standby->init_from_backup($primary, 'base', has_streaming => 1);
-$standby->start;
+my $standby = start_standby($primary, 'standby');
 
 my $dbh = connect_to($primary);
 my $replica = connect_to($standby);

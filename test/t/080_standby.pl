@@ -16,11 +16,7 @@ use constant { TRANSACTIONS => 60, SEED => $ENV{SEED} // 1 };
 srand SEED;
 
 my $primary = start_node('primary', allows_streaming => 1);
-my $standby = PostgreSQL::Test::Cluster->new('standby');
-
-$primary->backup('base');
-$standby->init_from_backup($primary, 'base', has_streaming => 1);
-$standby->start;
+my $standby = start_standby($primary, 'standby');
 
 my $dbh = connect_to($primary);
 my $replica = connect_to($standby);

@@ -4,20 +4,13 @@
 
 snapshot_prepare() {
 	scale_prepare "$1" 100
-	[[ -z ${2:-} ]] || hold_snapshot "$1"
+	[[ -z ${2:-} ]] ||
+		hold "$1" 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM kin_tr.tasks'
 	scale_capacity "$1" 20
 	progress "  lives in $1"
 	sql -d "$1" -c "CALL bench.churn($(quick 100000 2000), 1000)"
 	scale_capacity "$1" 1
 	scale_fill "$1" 1000 100
-}
-
-# It is held until its input is closed.
-hold_snapshot() {
-	: >"$work/snapshot"
-	exec {holder}> >(sql -d "$1" >"$work/snapshot")
-	echo 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM kin_tr.tasks;' >&"$holder"
-	until [[ -s $work/snapshot ]]; do sleep 0.05; done
 }
 
 snapshot_without() {
@@ -29,11 +22,11 @@ snapshot_with() {
 }
 
 case_snapshot() {
-	local holder
+	local held
 	snapshot_prepare snapshot_without
 	snapshot_prepare snapshot_with held
 	interleave snapshot snapshot_without snapshot_with
-	exec {holder}>&-
+	exec {held}>&-
 	drop snapshot_with
 	drop snapshot_without
 }

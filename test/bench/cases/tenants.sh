@@ -32,21 +32,13 @@ tenants_free() {
 	tenants_time
 }
 
-# hold FILE STATEMENT: in an open transaction, until the descriptor $held is closed.
-hold() {
-	: >"$work/$1"
-	exec {held}> >(sql -d tenants >"$work/$1")
-	echo "BEGIN; $2;" >&"$held"
-	until [[ -s $work/$1 ]]; do sleep 0.05; done
-}
-
 tenants_held() {
 	local held tasks workers
 	tenants_prepare
-	hold tasks "SELECT count(kin_tr.update_task(sid::text, priority => 1)) FROM kin_tr.tasks"
+	hold tenants "BEGIN; SELECT count(kin_tr.update_task(sid::text, priority => 1)) FROM kin_tr.tasks"
 	tasks=$held
 	tenants_available
-	hold workers "SELECT count(kin_tr.update_worker(friendly_name, '{\"held\": true}', workspace => 'Theirs'))
+	hold tenants "BEGIN; SELECT count(kin_tr.update_worker(friendly_name, '{\"held\": true}', workspace => 'Theirs'))
 		FROM kin_tr.workers WHERE friendly_name LIKE 'theirs%' AND friendly_name <> 'theirs0'"
 	workers=$held
 	tenants_time

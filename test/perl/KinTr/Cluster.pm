@@ -11,7 +11,7 @@ use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 
-our @EXPORT = qw(start_node connect_to query_until worker_pid wait_for_worker sqlstate_of is_sound disordered
+our @EXPORT = qw(start_node start_standby connect_to query_until worker_pid wait_for_worker sqlstate_of is_sound disordered
 	ids events_from start_late_writers find_program);
 
 # A running server. Options: preload (default 1), conf (lines for
@@ -32,6 +32,18 @@ sub start_node
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE EXTENSION kin_tr') if $extension;
 	return $node;
+}
+
+# A standby that streams from a node, which was made with allows_streaming.
+sub start_standby
+{
+	my ($primary, $name) = @_;
+	my $standby = PostgreSQL::Test::Cluster->new($name);
+
+	$primary->backup($name);
+	$standby->init_from_backup($primary, $name, has_streaming => 1);
+	$standby->start;
+	return $standby;
 }
 
 # A DBI connection; errors die with the server's message.

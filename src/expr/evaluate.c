@@ -4,7 +4,8 @@
  *
  * Nothing here allocates, fails or keeps state: the router evaluates an
  * expression for every class of workers, and a fault in one task's attributes
- * must not reach another's.
+ * must not reach another's.  What one evaluation may cost is bounded, since
+ * thousands of comparisons may each look into an array of thousands.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE				/* for memmem(): it is linear, where a loop
@@ -21,6 +22,17 @@
 
 /* Bytes of the longest int64, with its sign, as text. */
 #define INTEGER_LENGTH		20
+
+/* Of KT_EXPR_MAX_WORK: what a comparison costs, besides its texts, and each item of an array. */
+#define WORK_OF_COMPARISON	8
+#define WORK_OF_ITEM		4
+
+typedef struct Evaluation
+{
+	const KtValue *values;
+	uint32_t	unknown;		/* subjects; as in kt_expr_possible() */
+	int64_t		left;			/* of KT_EXPR_MAX_WORK; below zero: it costs too much */
+} Evaluation;
 
 static inline const KtValue *
 value_of(const KtOperand *operand, const KtValue *values)
@@ -108,6 +120,24 @@ text_of(const KtValue *value, char *buffer, size_t *length)
 	}
 }
 
+static inline int64_t
+length_of(const KtValue *value)
+{
+	return value->kind == KT_VALUE_STRING || value->kind == KT_VALUE_DECIMAL ? value->length : 0;
+}
+
+/*
+ * A text is read digit by digit where it is compared with a number; with another
+ * text by memory, which is much faster.
+ */
+static inline int64_t
+work_of(const KtValue *a, const KtValue *b)
+{
+	int64_t		length = length_of(a) + length_of(b);
+
+	return a->kind == KT_VALUE_STRING && b->kind == KT_VALUE_STRING ? length / 4 : length;
+}
+
 static bool
 contains(const KtValue *left, const KtValue *right)
 {
@@ -122,23 +152,35 @@ contains(const KtValue *left, const KtValue *right)
 		memmem(haystack, left_length, needle, right_length) != NULL;
 }
 
-static bool
-array_has(const KtValue *array, const KtValue *item)
+static inline bool
+item_is(Evaluation *evaluation, const KtValue *item, const KtValue *value)
 {
-	for (uint32_t i = 0; i < array->length; i++)
+	bool		texts = item->kind == KT_VALUE_STRING || value->kind == KT_VALUE_STRING;
+
+	evaluation->left -= WORK_OF_ITEM;
+	/* Of texts of two lengths, and of a text and a number, nothing more is read. */
+	if (!texts || (item->kind == value->kind && item->length == value->length))
+		evaluation->left -= work_of(item, value);
+	return kt_value_same(item, value);
+}
+
+static bool
+array_has(Evaluation *evaluation, const KtValue *array, const KtValue *value)
+{
+	for (uint32_t i = 0; i < array->length && evaluation->left >= 0; i++)
 	{
-		if (kt_value_same(&array->items[i], item))
+		if (item_is(evaluation, &array->items[i], value))
 			return true;
 	}
 	return false;
 }
 
 static bool
-list_has(const KtOperand *list, const KtValue *item, const KtValue *values)
+list_has(Evaluation *evaluation, const KtOperand *list, const KtValue *value)
 {
-	for (uint32_t i = 0; i < list->nitems; i++)
+	for (uint32_t i = 0; i < list->nitems && evaluation->left >= 0; i++)
 	{
-		if (kt_value_same(value_of(&list->items[i], values), item))
+		if (item_is(evaluation, value_of(&list->items[i], evaluation->values), value))
 			return true;
 	}
 	return false;
@@ -146,25 +188,28 @@ list_has(const KtOperand *list, const KtValue *item, const KtValue *values)
 
 /* HAS, IN and NOT IN: false unless one side is an array and the other is not. */
 static bool
-has(const KtOperand *array, const KtOperand *item, const KtValue *values, bool wanted)
+has(Evaluation *evaluation, const KtOperand *array, const KtOperand *item, bool wanted)
 {
-	const KtValue *array_value = value_of(array, values);
-	const KtValue *item_value = value_of(item, values);
+	const KtValue *array_value = value_of(array, evaluation->values);
+	const KtValue *item_value = value_of(item, evaluation->values);
 
 	if (array_value->kind != KT_VALUE_ARRAY || !is_scalar(item_value))
 		return false;
 	if (array->kind == KT_OPERAND_LIST)
-		return list_has(array, item_value, values) == wanted;
-	return array_has(array_value, item_value) == wanted;
+		return list_has(evaluation, array, item_value) == wanted;
+	return array_has(evaluation, array_value, item_value) == wanted;
 }
 
 static bool
-comparison_holds(const KtNode *node, const KtValue *values)
+comparison_holds(Evaluation *evaluation, const KtNode *node)
 {
-	const KtValue *left = value_of(&node->left, values);
-	const KtValue *right = value_of(&node->right, values);
+	const KtValue *left = value_of(&node->left, evaluation->values);
+	const KtValue *right = value_of(&node->right, evaluation->values);
 	int			order;
 
+	evaluation->left -= WORK_OF_COMPARISON + work_of(left, right);
+	if (evaluation->left < 0)
+		return false;
 	switch (node->op)
 	{
 		case KT_OP_EQUAL:
@@ -182,26 +227,26 @@ comparison_holds(const KtNode *node, const KtValue *values)
 		case KT_OP_CONTAINS:
 			return contains(left, right);
 		case KT_OP_HAS:
-			return has(&node->left, &node->right, values, true);
+			return has(evaluation, &node->left, &node->right, true);
 		case KT_OP_IN:
-			return has(&node->right, &node->left, values, true);
+			return has(evaluation, &node->right, &node->left, true);
 		case KT_OP_NOT_IN:
-			return has(&node->right, &node->left, values, false);
+			return has(evaluation, &node->right, &node->left, false);
 	}
 	return false;
 }
 
 /* Recursion is as deep as the text's parentheses: KT_EXPR_MAX_DEPTH bounds it. */
 static bool
-holds(const KtNode *node, const KtValue *values, uint32_t unknown)
+holds(Evaluation *evaluation, const KtNode *node)
 {
 	bool		decisive = node->kind == KT_NODE_OR;
 
 	if (node->kind == KT_NODE_COMPARISON)
-		return (node->subjects & unknown) != 0 || comparison_holds(node, values);
-	for (const KtNode *child = node->first; child != NULL; child = child->next)
+		return (node->subjects & evaluation->unknown) != 0 || comparison_holds(evaluation, node);
+	for (const KtNode *child = node->first; child != NULL && evaluation->left >= 0; child = child->next)
 	{
-		if (holds(child, values, unknown) == decisive)
+		if (holds(evaluation, child) == decisive)
 			return decisive;
 	}
 	return !decisive;
@@ -210,11 +255,13 @@ holds(const KtNode *node, const KtValue *values, uint32_t unknown)
 bool
 kt_expr_evaluate(const KtExpr *expr, const KtValue *values)
 {
-	return holds(expr->root, values, 0);
+	return kt_expr_possible(expr, values, 0);
 }
 
 bool
 kt_expr_possible(const KtExpr *expr, const KtValue *values, uint32_t unknown)
 {
-	return holds(expr->root, values, unknown);
+	Evaluation	evaluation = {values, unknown, KT_EXPR_MAX_WORK};
+
+	return holds(&evaluation, expr->root) && evaluation.left >= 0;
 }

@@ -89,6 +89,12 @@ typedef struct KtExprError
 #define KT_EXPR_MAX_LENGTH	65535	/* bytes of one expression */
 #define KT_EXPR_MAX_DEPTH	64		/* nested parentheses and lists */
 
+/*
+ * What one evaluation may cost, in about nanoseconds: so many comparisons, items of
+ * arrays and bytes of texts.  One that would cost more does not hold.
+ */
+#define KT_EXPR_MAX_WORK	10000000
+
 /* Memory for a compiled expression; never returns NULL. */
 typedef void *(*KtExprAlloc) (void *context, size_t size);
 

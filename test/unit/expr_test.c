@@ -360,6 +360,36 @@ check_text(char *text, bool valid, uint32_t position, const char *message, const
 	free_all();
 }
 
+/* task.list HAS 1 OR task.list HAS 1 ... OR 1==1, so often, of an array of so many others */
+static bool
+holds_in_the_end(size_t terms, uint32_t items)
+{
+	char	   *text = repeat("", "list HAS 1 OR ", terms, "1==1");
+	KtValue    *array = malloc(sizeof(KtValue) * items);
+	KtValue		value = {KT_VALUE_ARRAY, items, {.items = array}};
+	KtExprError error;
+	size_t		used = 0;
+	const KtExpr *expr = kt_expr_compile(text, strlen(text), FILTER, allocate, &used, &error);
+	bool		holds;
+
+	for (uint32_t i = 0; i < items; i++)
+		array[i] = (KtValue) {KT_VALUE_INTEGER, 0, {.integer = 2}};
+	holds = kt_expr_evaluate(expr, &value);
+	if (holds != kt_expr_possible(expr, &value, 0))
+		holds = false;
+	free(array);
+	free(text);
+	free_all();
+	return holds;
+}
+
+static void
+test_work(void)
+{
+	ok(holds_in_the_end(1000, 2000), "an expression may look at two million items");
+	ok(!holds_in_the_end(1000, 20000), "one that would look at twenty million does not hold");
+}
+
 static void
 test_limits(void)
 {
@@ -807,6 +837,7 @@ main(void)
 	test_errors();
 	test_utf8();
 	test_limits();
+	test_work();
 	test_numbers();
 	test_number_order();
 	test_equality();

@@ -51,7 +51,8 @@ typedef struct Work
 typedef struct Assignment
 {
 	KtRouter   *router;
-	int			most;
+	int			most;			/* reservations, but that one task may have more */
+	int64		until;			/* by the monotonic clock */
 	int			n;
 	Work		works[BATCH_SIZE];
 } Assignment;
@@ -157,19 +158,21 @@ static int
 collect(void *context)
 {
 	Assignment *assignment = context;
-	int			n;
+	int			reservations = 0;
 
-	for (n = 0; n < assignment->most; n++)
+	assignment->n = 0;
+	while (reservations < assignment->most)
 	{
-		Work	   *work = &assignment->works[n];
+		Work	   *work = &assignment->works[assignment->n];
 
-		if (!kt_match_next(assignment->router, &work->proposal))
+		if (!kt_match_next(assignment->router, &work->proposal, assignment->until))
 			break;
 		work->made = palloc0(sizeof(Made) * work->proposal.nworkers);
 		work->error = NULL;
+		reservations += work->proposal.nworkers;
+		assignment->n++;
 	}
-	assignment->n = n;
-	return n;
+	return assignment->n;
 }
 
 static void
@@ -308,23 +311,19 @@ kt_assign(KtRouter *router, const KtTransactions *transactions, KtTurn *turn, co
 	MemoryContext old = MemoryContextSwitchTo(router->scratch);
 	Assignment *assignment = palloc(sizeof(Assignment));
 	KtBatch		batch = {assignment, .collect = collect, .run = carry_out_part, .failed = note_failure};
-	int64		until = kt_monotonic() + limits->slice;
 
 	assignment->router = router;
-	while (!dlist_is_empty(&router->pool->eager))
+	assignment->until = kt_monotonic() + limits->slice;
+	do
 	{
 		assignment->most = Min(BATCH_SIZE, kt_turn_left(turn, limits));
-		if (assignment->most <= 0 || kt_monotonic() > until)
-		{
-			turn->more = true;
-			break;
-		}
-		kt_batch_run(transactions, &batch);
+		assignment->n = 0;
+		if (assignment->most > 0 && !kt_match_is_over(router))
+			kt_batch_run(transactions, &batch);
 		/* Backwards, so that who was taken twice gets its old place back. */
 		for (int i = assignment->n - 1; i >= 0; i--)
 			settle(router, &assignment->works[i], turn);
-		if (assignment->n == 0)
-			break;
-	}
+	} while (assignment->n > 0 && kt_monotonic() < assignment->until);
+	turn->more = turn->more || !kt_match_is_over(router);
 	MemoryContextSwitchTo(old);
 }

@@ -289,6 +289,7 @@ step_of_row(uint64 row)
 
 	memset(&step, 0, sizeof(step));
 	step.task = kt_column_sid(row, 1);
+	step.workspace = kt_column_sid(row, 2);
 	step.version = kt_column_int32(row, 9);
 	step.filter = kt_column_int32(row, 10);
 	step.target = kt_column_int32(row, 11);
@@ -320,7 +321,6 @@ put_task(KtRouter *router, uint64 row)
 {
 	KtHead		head;
 	KtUnsettled step = step_of_row(row);
-	KtSid		workspace = kt_column_sid(row, 2);
 	KtGroup    *group;
 	int64		key1;
 	int64		key2;
@@ -345,7 +345,7 @@ put_task(KtRouter *router, uint64 row)
 	kt_pool_touch_group(router->pool, group);
 	kt_order_keys(group->queue, &head.sid, kt_column_int32(row, 17), kt_column_int64(row, 18), &key1, &key2);
 	if (!kt_column_bool(row, 14) || head.key1 != key1 || head.key2 != key2)
-		kt_looks_add(router->unsettled, &workspace, &step);
+		kt_looks_add(router->unsettled, &step.workspace, &step);
 }
 
 /* Those of a group that come next behind one; how many. */

@@ -9,16 +9,19 @@
  * left that anybody idle fits.  A group for which nobody is found leaves: while
  * the match goes on workers only get busier.
  *
- * Workspaces take turns, a task each, so that one with much to assign holds up
- * nobody else's.
+ * Workspaces take turns, a task or a little time each, so that one with much to
+ * assign, or to find out, holds up nobody else's.
  */
 #include "postgres.h"
 
 #include "miscadmin.h"
 #include "utils/formatting.h"
 
-#include "routing/attributes.h"
+#include "base/monotonic.h"
 #include "routing/router.h"
+
+/* Microseconds for a workspace until it is another's turn, as far as they can be measured out. */
+#define TURN 1000
 
 /* By the clock that the channel goes by: -1 where a has been idle longer. */
 static int
@@ -64,7 +67,7 @@ add_class(Classes *classes, KtClass *class)
 }
 
 static void
-find_classes(KtRouter *router, KtGroup *group, Classes *classes)
+find_classes(KtGroup *group, Classes *classes)
 {
 	dlist_iter	iter;
 
@@ -82,8 +85,7 @@ find_classes(KtRouter *router, KtGroup *group, Classes *classes)
 	{
 		KtClass    *class = dlist_container(KtIdle, of_space, iter.cur)->class;
 
-		CHECK_FOR_INTERRUPTS();
-		if (kt_pool_fits(router->pool, group, class))
+		if (kt_pool_passes(group, class))
 			add_class(classes, class);
 	}
 }
@@ -138,36 +140,6 @@ is_better(const KtGroup *group, bool ordered, KtPoolWorker *a, KtPoolWorker *b)
 	return compare_idle(group->space, group->channel, a, b) < 0;
 }
 
-static bool
-reads_counters(const KtGroup *group)
-{
-	return group->step != NULL && group->step->target->expression != NULL &&
-		(group->step->target->expression->subjects & (1 << KT_SUBJECT_CHANNEL)) != 0;
-}
-
-static bool
-passes_counters(KtRouter *router, KtGroup *group, KtPoolWorker *worker)
-{
-	KtValue    *values;
-	bool		result;
-
-	if (!reads_counters(group))
-		return true;
-	values = kt_pool_values(router->pool, group, worker->class, worker);
-	result = kt_expr_evaluate(group->step->target->expression, values);
-	pfree(values);
-	return result;
-}
-
-static bool
-is_taken(KtPoolWorker *worker, KtPoolWorker **taken, int ntaken)
-{
-	for (int i = 0; i < ntaken; i++)
-		if (taken[i] == worker)
-			return true;
-	return false;
-}
-
 /* The one worker that the group is for, where it can take a task now. */
 static KtPoolWorker *
 pinned_worker(KtRouter *router, KtGroup *group)
@@ -188,13 +160,12 @@ pinned_worker(KtRouter *router, KtGroup *group)
 		return NULL;
 	if (group->direct)
 		return worker;
-	return kt_pool_fits(router->pool, group, worker->class) &&
-		passes_counters(router, group, worker) ? worker : NULL;
+	return kt_pool_fits_worker(router->pool, group, worker) ? worker : NULL;
 }
 
-/* Of a class whose members differ by their counters, or that has taken ones. */
+/* Of a class whose members differ by their counters. */
 static KtPoolWorker *
-best_by_one(KtRouter *router, KtGroup *group, KtClass *class, KtPoolWorker **taken, int ntaken)
+best_by_counters(KtGroup *group, KtClass *class)
 {
 	KtPoolWorker *best = NULL;
 	dlist_iter	iter;
@@ -203,34 +174,29 @@ best_by_one(KtRouter *router, KtGroup *group, KtClass *class, KtPoolWorker **tak
 	{
 		KtPoolWorker *worker = dlist_container(KtPoolWorker, of_class, iter.cur);
 
-		if (worker->slots[group->channel].idle && is_better(group, false, worker, best) &&
-			!is_taken(worker, taken, ntaken) && passes_counters(router, group, worker))
+		if (worker->slots[group->channel].idle && kt_pool_worker_passes(group, worker) &&
+			is_better(group, false, worker, best))
 			best = worker;
 	}
 	return best;
 }
 
+/* Of those that have been tried, and are not hidden. */
 static KtPoolWorker *
-best_worker(KtRouter *router, KtGroup *group, KtPoolWorker **taken, int ntaken)
+best_worker(KtGroup *group)
 {
 	KtPoolWorker *best = NULL;
 	Classes		classes;
 	bool		ordered;
 
-	if (group->pinned)
-		return ntaken > 0 ? NULL : pinned_worker(router, group);
-	find_classes(router, group, &classes);
+	find_classes(group, &classes);
 	ordered = is_ordered(group, &classes);
 	for (int i = 0; i < classes.length; i++)
 	{
-		KtClass    *class = classes.items[i];
-		KtPoolWorker *worker;
+		pairingheap *idle = &classes.items[i]->idle[group->channel].slots;
+		KtPoolWorker *worker = kt_group_reads_counters(group) ? best_by_counters(group, classes.items[i]) :
+			pairingheap_container(KtSlot, node, pairingheap_first(idle))->worker;
 
-		if (ntaken > 0 || reads_counters(group))
-			worker = best_by_one(router, group, class, taken, ntaken);
-		else
-			worker = pairingheap_container(KtSlot, node,
-										   pairingheap_first(&class->idle[group->channel].slots))->worker;
 		if (worker != NULL && is_better(group, ordered, worker, best))
 			best = worker;
 	}
@@ -239,46 +205,76 @@ best_worker(KtRouter *router, KtGroup *group, KtPoolWorker **taken, int ntaken)
 	return best;
 }
 
-/* Those whose tasks are only in the table get some, and become candidates, or leave. */
+/* As many as the queue wants, the best first; each is hidden, so that it is chosen once. */
 static void
-fill(KtRouter *router, KtSpace *space)
+choose_workers(KtRouter *router, KtGroup *group, KtProposal *proposal)
 {
-	KtVector	unfilled = space->unfilled;
+	int			most = group->queue && !group->direct ? group->queue->max_reserved_workers : 1;
+	KtPoolWorker *worker;
 
-	memset(&space->unfilled, 0, sizeof(KtVector));
-	for (int i = 0; i < unfilled.length; i++)
+	proposal->workers = palloc(sizeof(KtPoolWorker *) * most);
+	proposal->nworkers = 0;
+	while (proposal->nworkers < most &&
+		   (worker = group->pinned ? pinned_worker(router, group) : best_worker(group)) != NULL)
 	{
-		KtGroup    *group = unfilled.items[i];
+		kt_pool_hide_slot(worker, group->channel);
+		proposal->workers[proposal->nworkers++] = worker;
+		if (group->pinned)
+			break;
+	}
+}
+
+/*
+ * Those whose tasks are only in the table get some, and become candidates, or leave.
+ * False where the time was over before.
+ */
+static bool
+fill(KtRouter *router, KtSpace *space, int64 until)
+{
+	while (space->unfilled.length > 0)
+	{
+		KtGroup    *group = space->unfilled.items[space->unfilled.length - 1].group;
 
 		CHECK_FOR_INTERRUPTS();
-		group->touched = false;
+		kt_pool_leave_match(router->pool, group);
 		kt_router_refill(router, group);
 		if (group->nheads > 0)
 			kt_pool_touch_group(router->pool, group);
+		if (kt_monotonic() >= until)
+			return space->unfilled.length == 0;
 	}
-	if (unfilled.items != NULL)
-		pfree(unfilled.items);
+	return true;
 }
 
-/* Of the workspaces that have candidates, the one whose turn it is, and its first. */
-static KtGroup *
-next_candidate(KtRouter *router)
+/*
+ * The first candidate of a workspace for which there is a worker; the proposal has him
+ * then.  One for which there is none leaves.  False where the time was over before, or
+ * there are no more.
+ */
+static bool
+match_space(KtRouter *router, KtSpace *space, KtProposal *proposal, int64 until)
 {
-	KtPool	   *pool = router->pool;
-
-	while (!dlist_is_empty(&pool->eager))
+	if (!fill(router, space, until))
+		return false;
+	while (!pairingheap_is_empty(space->candidates))
 	{
-		KtSpace    *space = dlist_container(KtSpace, of_pool, dlist_pop_head_node(&pool->eager));
+		KtGroup    *group = pairingheap_container(KtGroup, candidate, pairingheap_first(space->candidates));
 
-		fill(router, space);
-		if (!pairingheap_is_empty(space->candidates))
+		CHECK_FOR_INTERRUPTS();
+		if (!kt_pool_try(router->pool, group, until))
+			return false;
+		choose_workers(router, group, proposal);
+		if (proposal->nworkers > 0)
 		{
-			dlist_push_tail(&pool->eager, &space->of_pool);
-			return pairingheap_container(KtGroup, candidate, pairingheap_first(space->candidates));
+			proposal->group = group;
+			return true;
 		}
-		space->eager = false;
+		pfree(proposal->workers);
+		kt_pool_leave_match(router->pool, group);
+		if (kt_monotonic() >= until)
+			return false;
 	}
-	return NULL;
+	return false;
 }
 
 /* What mark_reserved() is about to change, in case nothing comes of it. */
@@ -293,50 +289,51 @@ idle_since(const KtPoolWorker *worker, int channel)
 	return since;
 }
 
-/*
- * The next task and who gets it; the pool counts them as taken.  The proposal's
- * lists are in the current memory context.
- */
+/* The pool counts the task and its workers as taken. */
+static void
+take(KtPool *pool, KtProposal *proposal)
+{
+	int			channel = proposal->group->channel;
+
+	proposal->head = proposal->group->heads[0];
+	proposal->idle_since = palloc(sizeof(KtIdleSince) * proposal->nworkers);
+	kt_pool_remove_task(pool, &proposal->head.sid);
+	for (int i = 0; i < proposal->nworkers; i++)
+	{
+		KtPoolWorker *worker = proposal->workers[i];
+
+		proposal->idle_since[i] = idle_since(worker, channel);
+		worker->slots[channel].open++;
+		kt_pool_place_slot(pool, worker, channel);
+		kt_pool_mark_reserved(pool, worker, channel, pool->now);
+		proposal->idle_since[i].until = pool->sequence;
+	}
+}
+
 bool
-kt_match_next(KtRouter *router, KtProposal *proposal)
+kt_match_is_over(const KtRouter *router)
+{
+	return dlist_is_empty(&router->pool->eager);
+}
+
+bool
+kt_match_next(KtRouter *router, KtProposal *proposal, int64 until)
 {
 	KtPool	   *pool = router->pool;
-	KtGroup    *group;
 
-	while ((group = next_candidate(router)) != NULL)
+	while (!dlist_is_empty(&pool->eager))
 	{
-		int			most = group->queue && !group->direct ? group->queue->max_reserved_workers : 1;
-		KtPoolWorker *worker;
+		KtSpace    *space = dlist_container(KtSpace, of_pool, dlist_pop_head_node(&pool->eager));
+		int64		now = kt_monotonic();
+		bool		found = match_space(router, space, proposal, Min(until, now + TURN));
 
-		CHECK_FOR_INTERRUPTS();
-		if (group->outdated)
-			kt_pool_refit(pool, group);
-		proposal->workers = palloc(sizeof(KtPoolWorker *) * most);
-		proposal->nworkers = 0;
-		while (proposal->nworkers < most &&
-			   (worker = best_worker(router, group, proposal->workers, proposal->nworkers)) != NULL)
-			proposal->workers[proposal->nworkers++] = worker;
-		if (proposal->nworkers == 0)
-		{
-			pfree(proposal->workers);
-			kt_pool_leave_match(pool, group);
-			continue;
-		}
-		proposal->group = group;
-		proposal->head = group->heads[0];
-		proposal->idle_since = palloc(sizeof(KtIdleSince) * proposal->nworkers);
-		kt_pool_remove_task(pool, &proposal->head.sid);
-		for (int i = 0; i < proposal->nworkers; i++)
-		{
-			KtSlot	   *slot = &proposal->workers[i]->slots[group->channel];
-
-			proposal->idle_since[i] = idle_since(proposal->workers[i], group->channel);
-			slot->open++;
-			kt_pool_place_slot(pool, proposal->workers[i], group->channel);
-			kt_pool_mark_reserved(pool, proposal->workers[i], group->channel, pool->now);
-			proposal->idle_since[i].until = pool->sequence;
-		}
-		return true;
+		space->eager = !pairingheap_is_empty(space->candidates) || space->unfilled.length > 0;
+		if (space->eager)
+			dlist_push_tail(&pool->eager, &space->of_pool);
+		if (found)
+			take(pool, proposal);
+		if (found || kt_monotonic() >= until)
+			return found;
 	}
 	return false;
 }

@@ -2,10 +2,12 @@
  * pool.c
  *		What the router remembers: its making, candidates and garbage.
  *
- * The one invariant that all of pool*.c serves: a class and a group, unless that is
- * open, are linked by a fit exactly when kt_pool_fits() says so, and a slot is in
- * its class's idle heap exactly when the worker could take a task of that channel now.  Nothing
- * here reads a table but the configuration.
+ * The invariant that all of pool*.c serves: a group that is not open and a class of a
+ * lower number than the group has been tried to are linked by a fit exactly when its
+ * workers may get the group's tasks; a group with tasks that has yet to be tried is among
+ * the candidates of the next match; and a slot is in its class's idle heap exactly when
+ * the worker could take a task of that channel now.  Nothing here reads a table but the
+ * configuration.
  */
 #include "postgres.h"
 
@@ -16,6 +18,9 @@
 #include "routing/pool_private.h"
 
 #define POOL_BLOCK (128 * 1024)
+
+/* Groups, and classes of a workspace, that are freed at a time. */
+#define MOST_COLLECTED 256
 
 HTAB *
 kt_pool_hash(KtPool *pool, const char *name, Size key, Size entry)
@@ -44,6 +49,8 @@ kt_pool_create(MemoryContext parent, KtPoolFault fault, void *fault_context)
 	pool->fault = fault;
 	pool->fault_context = fault_context;
 	dlist_init(&pool->eager);
+	dlist_init(&pool->empty_groups);
+	dlist_init(&pool->orphans);
 	pool->spaces = kt_pool_hash(pool, "spaces", sizeof(KtSid), sizeof(KtSpace));
 	pool->steps = kt_pool_hash(pool, "steps", sizeof(((KtStepPlan *) 0)->key), sizeof(KtStepPlan));
 	pool->workers = kt_pool_hash(pool, "workers", sizeof(KtSid), sizeof(KtPoolWorker));
@@ -58,34 +65,6 @@ void
 kt_pool_destroy(KtPool *pool)
 {
 	MemoryContextDelete(pool->context);
-}
-
-void
-kt_vector_add(KtPool *pool, KtVector *vector, void *item)
-{
-	if (vector->length == vector->capacity)
-	{
-		int			capacity = Max(4, vector->capacity * 2);
-
-		if (vector->items == NULL)
-			vector->items = MemoryContextAlloc(pool->context, sizeof(void *) * capacity);
-		else
-			vector->items = repalloc_huge(vector->items, sizeof(void *) * capacity);
-		vector->capacity = capacity;
-	}
-	vector->items[vector->length++] = item;
-}
-
-/* Order is not kept. */
-void
-kt_vector_remove(KtVector *vector, void *item)
-{
-	for (int i = 0; i < vector->length; i++)
-		if (vector->items[i] == item)
-		{
-			vector->items[i] = vector->items[--vector->length];
-			return;
-		}
 }
 
 static bool
@@ -122,7 +101,7 @@ kt_pool_enter_match(KtPool *pool, KtGroup *group)
 	if (group->nheads > 0)
 		pairingheap_add(group->space->candidates, &group->candidate);
 	else
-		kt_vector_add(pool, &group->space->unfilled, group);
+		kt_set_add(pool, &group->space->unfilled, group, KT_PLACE_UNFILLED);
 	if (!group->space->eager)
 		dlist_push_tail(&pool->eager, &group->space->of_pool);
 	group->space->eager = true;
@@ -147,7 +126,7 @@ kt_pool_leave_match(KtPool *pool, KtGroup *group)
 	if (group->nheads > 0)
 		pairingheap_remove(group->space->candidates, &group->candidate);
 	else
-		kt_vector_remove(&group->space->unfilled, group);
+		kt_set_remove(&group->space->unfilled, group, KT_PLACE_UNFILLED);
 }
 
 void
@@ -188,11 +167,11 @@ kt_pool_next_hold(const KtPool *pool)
 }
 
 static void
-touch_all(KtPool *pool, KtVector *groups, int channel)
+touch_all(KtPool *pool, const KtGroupSet *groups, int channel)
 {
 	for (int i = 0; i < groups->length; i++)
-		if (((KtGroup *) groups->items[i])->channel == channel)
-			kt_pool_touch_group(pool, groups->items[i]);
+		if (groups->items[i].group->channel == channel)
+			kt_pool_touch_group(pool, groups->items[i].group);
 }
 
 void
@@ -200,7 +179,7 @@ kt_pool_touch_worker(KtPool *pool, KtPoolWorker *worker, int channel)
 {
 	KtSpace    *space = worker->space;
 	KtFits	   *fits = &worker->class->fits;
-	KtSidVectorEntry *by_sid = hash_search(space->pinned_by_sid, &worker->sid, HASH_FIND, NULL);
+	KtPinnedEntry *pinned = hash_search(space->pinned_by_sid, &worker->sid, HASH_FIND, NULL);
 
 	for (int i = 0; i < fits->length; i++)
 	{
@@ -209,15 +188,9 @@ kt_pool_touch_worker(KtPool *pool, KtPoolWorker *worker, int channel)
 		if (group->channel == channel)
 			kt_pool_touch_group(pool, group);
 	}
-	for (int i = 0; i < space->open.length; i++)
-	{
-		KtGroup    *group = space->open.items[i];
-
-		if (group->channel == channel && !group->touched && kt_pool_fits(pool, group, worker->class))
-			kt_pool_touch_group(pool, group);
-	}
-	if (by_sid != NULL)
-		touch_all(pool, &by_sid->vector, channel);
+	touch_all(pool, &space->open, channel);
+	if (pinned != NULL)
+		touch_all(pool, &pinned->groups, channel);
 	if (worker->name != NULL)
 		touch_all(pool, &worker->name->groups, channel);
 }
@@ -241,45 +214,42 @@ kt_pool_new_minute(KtPool *pool)
 	}
 }
 
+/* The oldest first; those that will have tasks again stay. */
 static void
 collect_groups(KtPool *pool)
 {
-	HASH_SEQ_STATUS scan;
-	KtGroup    *group;
+	for (int i = 0; i < MOST_COLLECTED && pool->nempty > 1000 + hash_get_num_entries(pool->groups) / 2; i++)
+	{
+		KtGroup    *group = dlist_container(KtGroup, of_empty, dlist_head_node(&pool->empty_groups));
 
-	hash_seq_init(&scan, pool->groups);
-	while ((group = hash_seq_search(&scan)) != NULL)
-		if (group->nheads == 0 && !group->more && !group->touched && !group->held)
+		if (!group->more && !group->touched && !group->held)
 			kt_group_free(pool, group);
+		else
+		{
+			dlist_delete(&group->of_empty);
+			dlist_push_tail(&pool->empty_groups, &group->of_empty);
+		}
+	}
 }
 
 static void
 collect_classes(KtPool *pool, KtSpace *space)
 {
-	dlist_mutable_iter iter;
-
-	dlist_foreach_modify(iter, &space->classes)
-	{
-		KtClass    *class = dlist_container(KtClass, of_space, iter.cur);
-
-		if (class->nworkers == 0)
-			kt_class_free(pool, class);
-	}
+	for (int i = 0; i < MOST_COLLECTED && space->nempty_classes > 100 + space->classes.length / 2; i++)
+		kt_class_free(pool, dlist_container(KtClass, of_empty, dlist_head_node(&space->empty_classes)));
 }
 
+/* As many empty as full ones are kept, for they mostly fill again. */
 void
 kt_pool_collect(KtPool *pool)
 {
 	HASH_SEQ_STATUS scan;
 	KtSpace    *space;
 
-	/* As many empty as full ones are kept, for they mostly fill again. */
-	if (pool->nempty > 1000 + hash_get_num_entries(pool->groups) / 2)
-		collect_groups(pool);
+	collect_groups(pool);
 	hash_seq_init(&scan, pool->spaces);
 	while ((space = hash_seq_search(&scan)) != NULL)
-		if (space->nempty_classes > 100 + space->nclasses / 2)
-			collect_classes(pool, space);
+		collect_classes(pool, space);
 }
 
 int
@@ -291,6 +261,6 @@ kt_pool_count_classes(const KtPool *pool)
 
 	hash_seq_init(&scan, pool->spaces);
 	while ((space = hash_seq_search(&scan)) != NULL)
-		n += space->nclasses;
+		n += space->classes.length;
 	return n;
 }

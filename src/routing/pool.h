@@ -11,8 +11,10 @@
  *	 group	 tasks that no step can tell apart (see placement.c)
  *	 fit	 a class whose workers a group's tasks may be offered to
  *
- * Fits are remembered as long as there are few for each group and worker; beyond
- * that a group is *open*: whom it fits is found out when somebody is idle.
+ * Fits are found when a group is matched, in slices, for a workspace may have
+ * thousands of groups and of classes that are all to be tried.  They are remembered
+ * as long as there are few for each group and worker; beyond that a group is *open*:
+ * whom it fits is found out when somebody is idle.
  *
  * pool*.c keep these and their links; load.c fills it from the tables and keeps
  * it up to date by events; match.c chooses; assign.c carries out.
@@ -39,6 +41,7 @@ typedef struct KtClass KtClass;
 typedef struct KtGroup KtGroup;
 typedef struct KtPoolWorker KtPoolWorker;
 typedef struct KtNameEntry KtNameEntry;
+typedef struct KtQueueClasses KtQueueClasses;
 
 /* A list of pointers that grows. */
 typedef struct KtVector
@@ -47,6 +50,18 @@ typedef struct KtVector
 	int			capacity;
 	void	  **items;
 } KtVector;
+
+/* A set of groups, which each know their places in it: KtGroup.places. */
+typedef struct KtGroupSet
+{
+	int			length;
+	int			capacity;
+	struct
+	{
+		KtGroup    *group;
+		int			nth;		/* of the group's places */
+	}		   *items;
+} KtGroupSet;
 
 /* A worker's part in a channel. */
 typedef struct KtSlot
@@ -77,7 +92,10 @@ struct KtPoolWorker
 	TimestampTz last_reserved;	/* in any channel */
 	uint64		sequence;
 	bool		stale;			/* out of date or locked: proposed to nobody until read again */
+	bool		passes;			/* of the space's trial, if that is the number */
+	uint64		trial;
 	KtSlot	   *slots;			/* by channel number of the space */
+	dlist_head	reservations;	/* open */
 };
 
 /* One end of the link between a class and a group that fit. */
@@ -107,7 +125,9 @@ struct KtClass
 	uint64		hash;			/* of activity and values */
 	KtClass    *next;			/* of the same hash */
 	KtSpace    *space;
-	dlist_node	of_space;
+	uint64		number;			/* in the order of their making */
+	int			index;			/* one that no other class of the space has */
+	dlist_node	of_empty;		/* while it has no workers */
 	KtSid		activity;
 	bool		available;		/* of the activity; if not, it has no fits */
 	KtValue    *values;			/* by path number of the space */
@@ -115,6 +135,8 @@ struct KtClass
 	dlist_head	workers;
 	KtIdle	   *idle;			/* by channel number */
 	bool		wide;			/* has more values than it is entered under: every tied group is tried */
+	bool		passes;			/* of the space's trial, if that is the number */
+	uint64		trial;
 	KtFits		fits;
 };
 
@@ -150,6 +172,7 @@ struct KtGroup
 	KtSpace    *space;
 	KtSid		queue_sid;
 	const KtTaskQueue *queue;	/* NULL: routed to a worker, or the queue is gone */
+	KtQueueClasses *queue_classes;	/* likewise */
 	int			channel;		/* number in the space */
 	KtStepPlan *step;			/* NULL: routed directly */
 	KtValue    *values;			/* of the task, by path of the step's expression */
@@ -163,11 +186,14 @@ struct KtGroup
 	KtHead	   *heads;			/* in order */
 	bool		more;			/* tasks beyond the boundary are only in the table */
 	KtHead		boundary;
+	int		   *places;			/* in the sets that it is in */
 	bool		tied;			/* entered under the values that its step ties */
 	bool		open;			/* has no fits: see above */
-	KtFits		fits;
-	bool		outdated;		/* these are of another minute: to be found anew before they are used */
+	bool		outdated;		/* its fits are of another minute: to be found anew before they are used */
 	bool		touched;		/* among the candidates of the next match */
+	uint64		tried;			/* the fits with classes of lower numbers have been found */
+	KtFits		fits;
+	dlist_node	of_empty;		/* while it has no heads */
 	pairingheap_node candidate; /* in the space's heap, while touched and with heads */
 	int			nbusy;			/* heads in a row that somebody held */
 	bool		held;			/* for that it is left alone for a while */
@@ -186,23 +212,31 @@ struct KtSpace
 	int			npaths;			/* what of a worker any expression reads */
 	KtPath	   *paths;
 	bool	   *path_is_tied;
-	bool		noted;			/* these are all, and classes may have their values */
-	dlist_head	classes;
-	int			nclasses;
-	int			nempty_classes; /* without workers */
+	HTAB	   *path_numbers;	/* by text */
+	HTAB	   *queues;			/* KtQueueClasses by sid */
+	KtVector	classes;		/* by number */
+	uint64		next_number;
+	int			nindexes;		/* of classes, that there are or were */
+	KtVector	free_indexes;
+	dlist_head	empty_classes;
+	int			nempty_classes;
 	HTAB	   *classes_by_hash;
 	HTAB	   *classes_by_value;	/* path and value of a tie -> KtVector of KtClass */
-	HTAB	   *groups_by_value;	/* step and value of a tie -> KtVector of KtGroup */
-	KtVector	untied;			/* groups that are not tied, but the pinned */
-	KtVector	open;			/* groups */
-	KtVector	wide;			/* classes */
+	HTAB	   *groups_by_value;	/* step and value of a tie -> KtGroupSet */
+	KtGroupSet	tied;			/* groups */
+	KtGroupSet	untied;			/* all others, but the pinned */
+	KtVector	tied_steps;
+	KtGroupSet	open;
+	KtVector	wide;			/* classes, by number */
+	KtGroup    *trying;			/* whose trial it is: of classes, or workers, that are idle */
+	uint64		trial;
 	dlist_head *idle;			/* by channel number: KtIdle of classes with idle workers */
-	HTAB	   *pinned_by_sid;	/* worker sid -> KtVector of KtGroup */
+	HTAB	   *pinned_by_sid;	/* worker sid -> KtGroupSet */
 	HTAB	   *names;			/* of workers that there are, or that tasks name */
 	int			ntimed;			/* groups whose step reads the time */
 	int			ncounting;		/* groups whose step reads a channel's counters */
 	pairingheap *candidates;	/* touched groups: the one whose first task is next of all, first */
-	KtVector	unfilled;		/* touched groups whose tasks are only in the table */
+	KtGroupSet	unfilled;		/* touched groups whose tasks are only in the table */
 	bool		eager;			/* it has some of these */
 	dlist_node	of_pool;		/* then */
 };
@@ -216,6 +250,7 @@ typedef struct KtOpen
 	KtSid		channel;
 	bool		accepted;
 	dlist_node	of_task;
+	dlist_node	of_worker;		/* or of the pool's orphans */
 } KtOpen;
 
 /* Told of a queue or workflow that cannot be used; it is as if it were not there. */
@@ -240,10 +275,11 @@ struct KtPool
 	bool		restricted;		/* to these workspaces; others do not exist for it */
 	int			nallowed;
 	const KtSid *allowed;
-	int			nempty;			/* groups without heads */
+	dlist_head	empty_groups;	/* without heads */
+	int			nempty;
 	int64		nfits;
 	bool		forgets_fits;	/* all groups are open */
-	int			norphans;		/* open reservations of workers that are not known (yet) */
+	dlist_head	orphans;		/* open reservations of workers that are not known (yet) */
 	dlist_head	eager;			/* spaces with touched groups, each in its turn */
 	KtVector	held;			/* groups */
 };
@@ -262,11 +298,28 @@ extern const KtTaskQueue *kt_pool_queue(KtPool *pool, const KtSid *queue);
 extern const KtWorkflow *kt_pool_workflow(KtPool *pool, const KtSid *workflow, int32 version);
 extern int	kt_space_channel(KtSpace *space, const KtSid *channel); /* -1: unknown */
 
-/* Does every class have the values that an expression reads of a worker? */
-extern bool kt_space_knows(KtPool *pool, KtSpace *space, const KtExpr *expression);
+/* The classes of a queue's workers, as far as it has been asked. */
+struct KtQueueClasses
+{
+	KtSid		sid;			/* hash key */
+	const KtTaskQueue *queue;
+	int		   *worker_paths;	/* by path of its expression */
+	int			capacity;		/* in bits, by index of a class: */
+	uint64	   *asked;
+	uint64	   *in;
+};
+
+/*
+ * NULL where there is no such queue, or it is faulty, or it is newer than the pool: then
+ * it reads what of a worker no class has, and *newer is set.
+ */
+extern KtQueueClasses *kt_space_queue(KtPool *pool, KtSpace *space, const KtSid *queue, bool *newer);
+
+/* Is a class among them?  It is asked once. */
+extern bool kt_queue_has(KtPool *pool, KtQueueClasses *queue, const KtClass *class);
+extern bool kt_queue_was_asked(const KtQueueClasses *queue, const KtClass *class);
 
 extern void kt_vector_add(KtPool *pool, KtVector *vector, void *item);
-extern void kt_vector_remove(KtVector *vector, void *item);
 
 /* A worker as the tables have it now; attributes NULL: it is gone. */
 typedef struct KtWorkerRow
@@ -327,6 +380,9 @@ extern void kt_pool_inherit(KtPool *pool, KtPool *former);
 /* Puts a slot into its idle heap, or takes it out, as its state says. */
 extern void kt_pool_place_slot(KtPool *pool, KtPoolWorker *worker, int channel);
 
+/* Takes it out, whatever its state, until it is placed. */
+extern void kt_pool_hide_slot(KtPoolWorker *worker, int channel);
+
 /* Everything that a freed worker may get is a candidate of the next match. */
 extern void kt_pool_touch_worker(KtPool *pool, KtPoolWorker *worker, int channel);
 extern void kt_pool_touch_group(KtPool *pool, KtGroup *group);
@@ -372,24 +428,28 @@ extern void kt_pool_drop_heads(KtPool *pool, KtGroup *group, const KtHead *behin
 extern void kt_pool_end_heads(KtPool *pool, KtGroup *group, const KtHead *last);
 extern int	kt_head_compare(const KtHead *a, const KtHead *b);
 
-/* Finds out anew whom it fits. */
-extern void kt_pool_refit(KtPool *pool, KtGroup *group);
+/*
+ * Finds out which of the workers that are idle now a group fits, and goes on with
+ * that, until some time by the monotonic clock.  True when all is known: then
+ * kt_pool_passes() tells it of a class and kt_pool_worker_passes() of a worker, of
+ * this group until it is another's turn.
+ */
+extern bool kt_pool_try(KtPool *pool, KtGroup *group, int64 until);
+extern bool kt_pool_passes(const KtGroup *group, const KtClass *class);
+extern bool kt_pool_worker_passes(const KtGroup *group, const KtPoolWorker *worker);
 
-/* May this class's workers get this group's tasks, capacity aside? */
-extern bool kt_pool_fits(KtPool *pool, KtGroup *group, KtClass *class);
+/* Does its step look at the counters of channels, by which workers of a class differ? */
+extern bool kt_group_reads_counters(const KtGroup *group);
 
-/* Is a class among the workers of a group's queue, which the space knows? */
-extern bool kt_pool_in_queue(KtPool *pool, KtGroup *group, KtClass *class);
-
-/* The values of a step's expression for a group and a worker. */
-extern KtValue *kt_pool_values(KtPool *pool, KtGroup *group, KtClass *class, KtPoolWorker *worker);
+/* May this one worker get a group's tasks, capacity aside? */
+extern bool kt_pool_fits_worker(KtPool *pool, KtGroup *group, KtPoolWorker *worker);
 
 extern int	kt_pool_count_classes(const KtPool *pool);
 
 /* A minute has passed: steps that read the time are looked at again. */
 extern void kt_pool_new_minute(KtPool *pool);
 
-/* Frees groups without tasks and classes without workers, when there are many. */
+/* Frees some groups without tasks and classes without workers, when there are many. */
 extern void kt_pool_collect(KtPool *pool);
 
 #endif							/* KIN_TR_ROUTING_POOL_H */

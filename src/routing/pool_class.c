@@ -68,6 +68,14 @@ compare_slots(const pairingheap_node *a, const pairingheap_node *b, void *arg)
 	return memcmp(&y->worker->sid, &x->worker->sid, sizeof(KtSid));
 }
 
+static int
+take_index(KtSpace *space)
+{
+	KtVector   *free = &space->free_indexes;
+
+	return free->length > 0 ? (int) (intptr_t) free->items[--free->length] : space->nindexes++;
+}
+
 static KtClass *
 make_class(KtPool *pool, KtSpace *space, uint64 hash, const KtSid *activity, const KtValue *values)
 {
@@ -76,6 +84,8 @@ make_class(KtPool *pool, KtSpace *space, uint64 hash, const KtSid *activity, con
 
 	class->hash = hash;
 	class->space = space;
+	class->number = space->next_number++;
+	class->index = take_index(space);
 	class->activity = *activity;
 	class->available = configured != NULL && configured->available;
 	class->values = kt_pool_alloc(pool, sizeof(KtValue) * Max(space->npaths, 1));
@@ -89,12 +99,12 @@ make_class(KtPool *pool, KtSpace *space, uint64 hash, const KtSid *activity, con
 		class->idle[i].slots.ph_compare = compare_slots;
 		class->idle[i].slots.ph_arg = unconstify(bool *, &space->channels[i]->optimized);
 	}
-	dlist_push_tail(&space->classes, &class->of_space);
-	space->nclasses++;
+	kt_vector_add(pool, &space->classes, class);
+	dlist_push_tail(&space->empty_classes, &class->of_empty);
 	space->nempty_classes++;
 	if (class->available)
-		kt_fit_index_class(pool, class, true);
-	kt_fit_find_for_class(pool, class);
+		kt_tie_add_class(pool, class);
+	kt_tie_touch_groups(pool, class);
 	return class;
 }
 
@@ -173,10 +183,12 @@ kt_class_free(KtPool *pool, KtClass *class)
 	if (entry->first == NULL)
 		hash_search(space->classes_by_hash, &class->hash, HASH_REMOVE, NULL);
 	kt_fit_drop_class(pool, class);
+	kt_queues_forget(space, class);
 	if (class->available)
-		kt_fit_index_class(pool, class, false);
-	dlist_delete(&class->of_space);
-	space->nclasses--;
+		kt_tie_remove_class(class);
+	kt_classes_remove(&space->classes, class);
+	kt_vector_add(pool, &space->free_indexes, (void *) (intptr_t) class->index);
+	dlist_delete(&class->of_empty);
 	space->nempty_classes--;
 	for (int i = 0; i < space->npaths; i++)
 		kt_value_free(&class->values[i]);

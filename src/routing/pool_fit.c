@@ -2,31 +2,29 @@
  * pool_fit.c
  *		Which workers a group's tasks may be offered to.
  *
- * A new group is not tried against every class where its step ties a value of the
- * task to one of the worker (task.a == worker.b, task.a IN worker.b ...): then the
- * classes with that value are looked up.  A million groups that nobody fits so
- * cost a million look-ups, and nothing after that.
+ * Fits are found when a group is matched, and remembered: group->tried says how far
+ * that has come.  There may be thousands of classes, each of which costs up to
+ * milliseconds, so it is done in slices.
  *
- * Memory is bounded: a group or class with more values than MAX_TIED is entered
- * under none of them and tried against all; and when there are more fits than
- * FITS_FOR_EACH for each group and worker, the groups that would have more are
- * open, and are tried against classes with idle workers when there are some.
+ * Memory is bounded: when there are more fits than FITS_FOR_EACH for each group and
+ * worker, the groups that would have more are open.  They are tried against classes
+ * with idle workers; one trial in each workspace is remembered, that of the group
+ * which is being matched.  Groups whose step looks at counters try each idle worker.
  */
 #include "postgres.h"
 
-#include "common/hashfn.h"
 #include "miscadmin.h"
 
 #include "base/guc.h"
+#include "base/monotonic.h"
 #include "routing/attributes.h"
 #include "routing/pool_private.h"
-
-/* Values of a group or class that it is entered under at the most. */
-#define MAX_TIED		64
 
 /* Fits that are remembered: so many, and so many more for each group and worker. */
 #define FEW_FITS		10000
 #define FITS_FOR_EACH	8
+
+/* ------------------------------------------------------------------ links */
 
 static void
 add_fit(KtPool *pool, KtFits *fits, void *other, int position)
@@ -89,8 +87,10 @@ kt_fit_drop_group(KtPool *pool, KtGroup *group)
 {
 	forget_fits(pool, group);
 	if (group->open)
-		kt_vector_remove(&group->space->open, group);
+		kt_set_remove(&group->space->open, group, KT_PLACE_OPEN);
 	group->open = false;
+	if (group->space->trying == group)
+		kt_fit_end_trial(group->space);
 }
 
 /* From now on it is asked whom it fits each time. */
@@ -102,7 +102,7 @@ open_group(KtPool *pool, KtGroup *group)
 		pfree(group->fits.items);
 	memset(&group->fits, 0, sizeof(KtFits));
 	group->open = true;
-	kt_vector_add(pool, &group->space->open, group);
+	kt_set_add(pool, &group->space->open, group, KT_PLACE_OPEN);
 }
 
 static bool
@@ -126,9 +126,11 @@ kt_fit_drop_class(KtPool *pool, KtClass *class)
 	}
 }
 
+/* ------------------------------------------------------------- evaluation */
+
 /* Counters of a channel, from a worker's slot. */
 static KtValue
-counter_value(KtPoolWorker *worker, const KtPath *path)
+counter_value(const KtPoolWorker *worker, const KtPath *path)
 {
 	KtSpace    *space = worker->space;
 	KtValue		nothing = {KT_VALUE_NULL};
@@ -154,8 +156,9 @@ counter_value(KtPoolWorker *worker, const KtPath *path)
 	return nothing;
 }
 
-KtValue *
-kt_pool_values(KtPool *pool, KtGroup *group, KtClass *class, KtPoolWorker *worker)
+/* What a step's expression reads; worker NULL: of nobody in particular. */
+static KtValue *
+read_values(KtPool *pool, const KtGroup *group, const KtClass *class, const KtPoolWorker *worker)
 {
 	const KtExpr *expression = group->step->target->expression;
 	KtValue    *values = palloc(sizeof(KtValue) * Max(expression->npaths, 1));
@@ -185,280 +188,192 @@ kt_pool_values(KtPool *pool, KtGroup *group, KtClass *class, KtPoolWorker *worke
 	return values;
 }
 
-bool
-kt_pool_in_queue(KtPool *pool, KtGroup *group, KtClass *class)
+/* Does the step's expression hold for a worker, or, worker NULL, may it for one of the class? */
+static bool
+step_fits(KtPool *pool, const KtGroup *group, const KtClass *class, const KtPoolWorker *worker)
 {
-	const KtExpr *expression;
+	const KtExpr *expression = group->step != NULL ? group->step->target->expression : NULL;
 	KtValue    *values;
 	bool		result;
 
-	if (group->queue == NULL || (expression = group->queue->expression) == NULL)
-		return false;
-	values = palloc(sizeof(KtValue) * Max(expression->npaths, 1));
-	for (uint32 i = 0; i < expression->npaths; i++)
-		values[i] = class->values[kt_space_path(pool, group->space, &expression->paths[i])];
-	result = kt_expr_evaluate(expression, values);
-	pfree(values);
-	return result;
-}
-
-bool
-kt_pool_fits(KtPool *pool, KtGroup *group, KtClass *class)
-{
-	const KtExpr *expression;
-	KtValue    *values;
-	bool		result;
-
-	if (!class->available || !kt_pool_in_queue(pool, group, class))
-		return false;
-	if (group->step == NULL || (expression = group->step->target->expression) == NULL)
+	if (expression == NULL)
 		return true;
-	values = kt_pool_values(pool, group, class, NULL);
-	result = kt_expr_possible(expression, values, 1 << KT_SUBJECT_CHANNEL);
+	values = read_values(pool, group, class, worker);
+	result = kt_expr_possible(expression, values, worker != NULL ? 0 : 1 << KT_SUBJECT_CHANNEL);
 	pfree(values);
 	return result;
 }
 
-static uint64
-tie_key(const void *owner, int path, const KtValue *value)
-{
-	uint64		hash = hash_combine64(kt_value_hash(value), (uint64) path);
-
-	return hash_combine64(hash, (uint64) (uintptr_t) owner);
-}
-
-static KtVector *
-value_vector(HTAB *hash, uint64 key, bool create)
-{
-	bool		found;
-	KtVectorEntry *entry = hash_search(hash, &key, create ? HASH_ENTER : HASH_FIND, &found);
-
-	if (entry != NULL && !found)
-		memset(&entry->vector, 0, sizeof(KtVector));
-	return entry ? &entry->vector : NULL;
-}
-
-/* One that is left empty goes: values come and go with tasks, and never end. */
-static void
-leave_value(HTAB *hash, uint64 key, void *item)
-{
-	KtVectorEntry *entry = hash_search(hash, &key, HASH_FIND, NULL);
-
-	if (entry == NULL)
-		return;
-	kt_vector_remove(&entry->vector, item);
-	if (entry->vector.length > 0)
-		return;
-	pfree(entry->vector.items);
-	hash_search(hash, &key, HASH_REMOVE, NULL);
-}
-
-static void
-enter_value(KtPool *pool, HTAB *hash, uint64 key, void *item)
-{
-	kt_vector_add(pool, value_vector(hash, key, true), item);
-}
-
-/* An array's items each count where the tie says so, else the value itself. */
-static int
-values_of_tie(const KtValue *value, bool many, const KtValue **items)
-{
-	if (!many)
-	{
-		*items = value;
-		return value->kind == KT_VALUE_ARRAY || value->kind == KT_VALUE_OBJECT ? 0 : 1;
-	}
-	*items = value->items;
-	return value->kind == KT_VALUE_ARRAY ? value->length : 0;
-}
-
-/* The values under which a class is entered for a path: itself, or of an array each of its items. */
-static int
-values_of_class(const KtClass *class, int path, const KtValue **items)
-{
-	const KtValue *value = &class->values[path];
-
-	return values_of_tie(value, value->kind == KT_VALUE_ARRAY, items);
-}
-
+/* May this class's workers get this group's tasks, capacity aside? */
 static bool
-is_wide(const KtClass *class)
+fits(KtPool *pool, const KtGroup *group, const KtClass *class)
 {
-	const KtValue *items;
-
-	for (int i = 0; i < class->space->npaths; i++)
-		if (class->space->path_is_tied[i] && values_of_class(class, i, &items) > MAX_TIED)
-			return true;
-	return false;
+	return class->available && group->queue_classes != NULL &&
+		kt_queue_has(pool, group->queue_classes, class) && step_fits(pool, group, class, NULL);
 }
 
-/* A class is entered under each value that any tie may look for. */
-void
-kt_fit_index_class(KtPool *pool, KtClass *class, bool add)
+bool
+kt_group_reads_counters(const KtGroup *group)
 {
-	KtSpace    *space = class->space;
+	return group->step != NULL && group->step->target->expression != NULL &&
+		(group->step->target->expression->subjects & (1 << KT_SUBJECT_CHANNEL)) != 0;
+}
 
-	if (add && is_wide(class))
-	{
-		class->wide = true;
-		kt_vector_add(pool, &space->wide, class);
-	}
-	else if (class->wide)
-		kt_vector_remove(&space->wide, class);
-	for (int i = 0; !class->wide && i < space->npaths; i++)
-	{
-		const KtValue *items;
-		int			n = space->path_is_tied[i] ? values_of_class(class, i, &items) : 0;
+bool
+kt_pool_fits_worker(KtPool *pool, KtGroup *group, KtPoolWorker *worker)
+{
+	return fits(pool, group, worker->class) &&
+		(!kt_group_reads_counters(group) || step_fits(pool, group, worker->class, worker));
+}
 
-		for (int j = 0; j < n; j++)
+/* ------------------------------------------------------------------ trials */
+
+static inline bool
+is_over(int64 until)
+{
+	return kt_monotonic() >= until;
+}
+
+void
+kt_fit_end_trial(KtSpace *space)
+{
+	space->trying = NULL;
+}
+
+static void
+begin_trial(KtSpace *space, KtGroup *group)
+{
+	if (space->trying == group)
+		return;
+	space->trying = group;
+	space->trial++;
+}
+
+/* Goes on to find the fits of a group; true when all have been found. */
+static bool
+find_fits(KtPool *pool, KtGroup *group, int64 until)
+{
+	KtCandidates candidates;
+	KtClass    *class;
+
+	if (group->tried == group->space->next_number)
+		return true;
+	kt_tie_classes(group, group->tried, &candidates);
+	while ((class = kt_tie_next_class(&candidates)) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		group->tried = class->number + 1;
+		if (fits(pool, group, class))
 		{
-			if (add)
-				enter_value(pool, space->classes_by_value, tie_key(space, i, &items[j]), class);
-			else
-				leave_value(space->classes_by_value, tie_key(space, i, &items[j]), class);
+			if (!has_room(pool))
+			{
+				open_group(pool, group);
+				return true;
+			}
+			link_fit(pool, group, class);
 		}
+		if (is_over(until))
+			return false;
 	}
+	group->tried = group->space->next_number;
+	return true;
 }
 
-/* The values of the task that its step ties; -1: it has no tie, or too many. */
-static int
-values_of_group(const KtGroup *group, const KtValue **items)
-{
-	const KtTie *tie;
-	int			n;
-
-	if (group->step == NULL || !group->step->has_tie)
-		return -1;
-	tie = &group->step->tie;
-	n = values_of_tie(&group->values[tie->task_path], tie->task_many, items);
-	return n <= MAX_TIED ? n : -1;
-}
-
-void
-kt_fit_index_group(KtPool *pool, KtGroup *group, bool add)
-{
-	KtSpace    *space = group->space;
-	const KtValue *items;
-	int			n;
-
-	if (group->pinned)
-		return;
-	n = values_of_group(group, &items);
-	group->tied = n >= 0;
-	if (!group->tied && add)
-		kt_vector_add(pool, &space->untied, group);
-	else if (!group->tied)
-		kt_vector_remove(&space->untied, group);
-	for (int i = 0; i < n; i++)
-	{
-		if (add)
-			enter_value(pool, space->groups_by_value, tie_key(group->step, 0, &items[i]), group);
-		else
-			leave_value(space->groups_by_value, tie_key(group->step, 0, &items[i]), group);
-	}
-}
-
+/* Tries an open group against the classes that have somebody idle in its channel. */
 static bool
-is_linked(KtGroup *group, KtClass *class)
-{
-	/* The last one is the one that a look-up has just been adding. */
-	for (int i = group->fits.length - 1; i >= 0; i--)
-		if (group->fits.items[i].other == class)
-			return true;
-	return false;
-}
-
-static void
-try_fit(KtPool *pool, KtGroup *group, KtClass *class, bool may_be_linked)
-{
-	CHECK_FOR_INTERRUPTS();
-	if (group->open || (may_be_linked && is_linked(group, class)) || !kt_pool_fits(pool, group, class))
-		return;
-	if (has_room(pool))
-		link_fit(pool, group, class);
-	else
-		open_group(pool, group);
-}
-
-/* The classes that have one of its values, and those that have too many to tell. */
-static void
-find_by_value(KtPool *pool, KtGroup *group)
+try_idle_classes(KtPool *pool, KtGroup *group, int64 until)
 {
 	KtSpace    *space = group->space;
-	const KtTie *tie = &group->step->tie;
-	const KtValue *items;
-	int			n = values_of_group(group, &items);
+	dlist_iter	iter;
 
-	for (int i = 0; i < n; i++)
+	begin_trial(space, group);
+	dlist_foreach(iter, &space->idle[group->channel])
 	{
-		KtVector   *vector = value_vector(space->classes_by_value,
-										  tie_key(space, group->step->worker_paths[tie->worker_path], &items[i]),
-										  false);
+		KtClass    *class = dlist_container(KtIdle, of_space, iter.cur)->class;
 
-		for (int j = 0; vector != NULL && j < vector->length; j++)
-			try_fit(pool, group, vector->items[j], n > 1);
+		if (class->trial == space->trial)
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		class->trial = space->trial;
+		class->passes = fits(pool, group, class);
+		if (is_over(until))
+			return false;
 	}
-	for (int i = 0; i < space->wide.length; i++)
-		try_fit(pool, group, space->wide.items[i], false);
+	return true;
 }
 
-void
-kt_fit_find_for_group(KtPool *pool, KtGroup *group)
+/* Tries the idle workers of a class, which differ by their counters. */
+static bool
+try_workers(KtPool *pool, KtGroup *group, KtClass *class, int64 until)
 {
 	dlist_iter	iter;
 
-	if (group->pinned)
-		return;
-	if (pool->forgets_fits)
-		open_group(pool, group);
-	else if (group->tied)
-		find_by_value(pool, group);
-	else
-		dlist_foreach(iter, &group->space->classes)
-			try_fit(pool, group, dlist_container(KtClass, of_space, iter.cur), false);
-}
-
-/* The groups of a step that have one of the class's values. */
-static void
-find_groups_of_step(KtPool *pool, KtClass *class, KtStepPlan *step)
-{
-	KtSpace    *space = class->space;
-	const KtValue *items;
-	int			n = values_of_tie(&class->values[step->worker_paths[step->tie.worker_path]],
-								  step->tie.worker_many, &items);
-
-	for (int i = 0; i < n; i++)
+	dlist_foreach(iter, &class->workers)
 	{
-		KtVector   *vector = value_vector(space->groups_by_value, tie_key(step, 0, &items[i]), false);
+		KtPoolWorker *worker = dlist_container(KtPoolWorker, of_class, iter.cur);
 
-		for (int j = 0; vector != NULL && j < vector->length; j++)
-			try_fit(pool, vector->items[j], class, n > 1);
+		if (worker->trial == class->space->trial || !worker->slots[group->channel].idle)
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		worker->trial = class->space->trial;
+		worker->passes = step_fits(pool, group, class, worker);
+		if (is_over(until))
+			return false;
 	}
+	return true;
 }
 
-void
-kt_fit_find_for_class(KtPool *pool, KtClass *class)
+static bool
+try_idle_workers(KtPool *pool, KtGroup *group, int64 until)
 {
-	KtSpace    *space = class->space;
-	HASH_SEQ_STATUS scan;
-	KtStepPlan *step;
+	dlist_iter	iter;
 
-	if (!class->available)
-		return;
-	for (int i = 0; i < space->untied.length; i++)
-		try_fit(pool, space->untied.items[i], class, false);
-	hash_seq_init(&scan, pool->steps);
-	while ((step = hash_seq_search(&scan)) != NULL)
-		if (step->space == space && step->has_tie)
-			find_groups_of_step(pool, class, step);
+	begin_trial(group->space, group);
+	for (int i = 0; i < group->fits.length; i++)
+		if (!try_workers(pool, group, group->fits.items[i].other, until))
+			return false;
+	if (!group->open)
+		return true;
+	dlist_foreach(iter, &group->space->idle[group->channel])
+	{
+		KtClass    *class = dlist_container(KtIdle, of_space, iter.cur)->class;
+
+		if (kt_pool_passes(group, class) && !try_workers(pool, group, class, until))
+			return false;
+	}
+	return true;
 }
 
-void
-kt_pool_refit(KtPool *pool, KtGroup *group)
+bool
+kt_pool_try(KtPool *pool, KtGroup *group, int64 until)
 {
+	if (group->pinned)
+		return true;
+	if (group->outdated)
+	{
+		forget_fits(pool, group);
+		group->tried = 0;
+		if (group->space->trying == group)
+			kt_fit_end_trial(group->space);
+	}
 	group->outdated = false;
-	if (group->open)
-		return;
-	kt_fit_drop_group(pool, group);
-	kt_fit_find_for_group(pool, group);
+	if (pool->forgets_fits && !group->open)
+		open_group(pool, group);
+	if (!group->open && !find_fits(pool, group, until))
+		return false;
+	if (group->open && !try_idle_classes(pool, group, until))
+		return false;
+	return !kt_group_reads_counters(group) || try_idle_workers(pool, group, until);
+}
+
+bool
+kt_pool_passes(const KtGroup *group, const KtClass *class)
+{
+	return class->trial == group->space->trial && class->passes;
+}
+
+bool
+kt_pool_worker_passes(const KtGroup *group, const KtPoolWorker *worker)
+{
+	return worker->trial == group->space->trial && worker->passes;
 }

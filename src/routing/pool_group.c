@@ -14,21 +14,36 @@
 /* A group keeps so many heads at most. */
 #define MAX_HEADS 64
 
+/* It has no heads any more: one of those that may be freed, the oldest first. */
+static void
+note_empty(KtPool *pool, KtGroup *group)
+{
+	dlist_push_tail(&pool->empty_groups, &group->of_empty);
+	pool->nempty++;
+}
+
+static void
+note_filled(KtPool *pool, KtGroup *group)
+{
+	dlist_delete(&group->of_empty);
+	pool->nempty--;
+}
+
 KtGroup *
 kt_pool_group(KtPool *pool, const pg_uuid_t *key)
 {
 	return hash_search(pool->groups, key, HASH_FIND, NULL);
 }
 
-static KtVector *
-vector_by_sid(KtPool *pool, KtSpace *space, const KtSid *worker)
+static KtGroupSet *
+pinned_to(KtSpace *space, const KtSid *worker)
 {
 	bool		found;
-	KtSidVectorEntry *entry = hash_search(space->pinned_by_sid, worker, HASH_ENTER, &found);
+	KtPinnedEntry *entry = hash_search(space->pinned_by_sid, worker, HASH_ENTER, &found);
 
 	if (!found)
-		memset(&entry->vector, 0, sizeof(KtVector));
-	return &entry->vector;
+		memset(&entry->groups, 0, sizeof(KtGroupSet));
+	return &entry->groups;
 }
 
 /* For whom a group is: one worker by sid, one by name, nobody at all, or all who fit. */
@@ -69,35 +84,34 @@ find_pin(const KtStepPlan *step, const KtGroupRow *row)
 static void
 pin_group(KtPool *pool, KtGroup *group, const Pin *pin)
 {
-	group->pinned = pin->pinned;
 	group->direct = pin->direct;
 	group->pinned_sid = pin->sid;
 	if (!kt_sid_is_null(&pin->sid))
-		kt_vector_add(pool, vector_by_sid(pool, group->space, &pin->sid), group);
+		kt_set_add(pool, pinned_to(group->space, &pin->sid), group, KT_PLACE_INDEX);
 	else if (pin->name != NULL)
 	{
 		group->pinned_name = kt_pool_enter_name(pool, group->space, pin->name);
-		kt_vector_add(pool, &group->pinned_name->groups, group);
+		kt_set_add(pool, &group->pinned_name->groups, group, KT_PLACE_INDEX);
 	}
 }
 
 /* The last one takes its entry along: tasks may name workers that never were. */
 static void
-unpin_group(KtPool *pool, KtGroup *group)
+unpin_group(KtGroup *group)
 {
 	if (!kt_sid_is_null(&group->pinned_sid))
 	{
-		KtVector   *vector = vector_by_sid(pool, group->space, &group->pinned_sid);
+		KtGroupSet *groups = pinned_to(group->space, &group->pinned_sid);
 
-		kt_vector_remove(vector, group);
-		if (vector->length > 0)
+		kt_set_remove(groups, group, KT_PLACE_INDEX);
+		if (groups->length > 0)
 			return;
-		pfree(vector->items);
+		pfree(groups->items);
 		hash_search(group->space->pinned_by_sid, &group->pinned_sid, HASH_REMOVE, NULL);
 	}
 	else if (group->pinned_name != NULL)
 	{
-		kt_vector_remove(&group->pinned_name->groups, group);
+		kt_set_remove(&group->pinned_name->groups, group, KT_PLACE_INDEX);
 		kt_pool_leave_name(group->space, group->pinned_name);
 	}
 }
@@ -139,8 +153,9 @@ kt_pool_make_group(KtPool *pool, const KtGroupRow *row)
 	KtSpace    *space = kt_pool_space(pool, &row->workspace);
 	KtGroup    *group;
 	KtStepPlan *step = NULL;
-	const KtTaskQueue *queue = NULL;
+	KtQueueClasses *queue = NULL;
 	const KtExpr *expression;
+	bool		newer = false;
 	KtValue    *values;
 	Pin			pin;
 	int			channel;
@@ -153,9 +168,9 @@ kt_pool_make_group(KtPool *pool, const KtGroupRow *row)
 							 row->target)) == NULL)
 		return NULL;
 	if (!kt_sid_is_null(&row->queue))
-		queue = kt_pool_queue(pool, &row->queue);
+		queue = kt_space_queue(pool, space, &row->queue, &newer);
 	/* As a step, a queue may be newer than the pool. */
-	if (queue != NULL && !kt_space_knows(pool, space, queue->expression))
+	if (newer)
 		return NULL;
 	/* What can fail comes before anything is changed. */
 	expression = step ? step->target->expression : NULL;
@@ -165,15 +180,16 @@ kt_pool_make_group(KtPool *pool, const KtGroupRow *row)
 	memset((char *) group + sizeof(pg_uuid_t), 0, sizeof(KtGroup) - sizeof(pg_uuid_t));
 	group->space = space;
 	group->queue_sid = row->queue;
-	group->queue = queue;
+	group->queue = queue != NULL ? queue->queue : NULL;
+	group->queue_classes = queue;
 	group->channel = channel;
 	group->step = step;
 	group->ignore_capacity = row->ignore_capacity;
 	copy_values(pool, group, expression, values);
+	group->pinned = pin.pinned;
+	kt_tie_add_group(pool, group);
 	pin_group(pool, group, &pin);
-	kt_fit_index_group(pool, group, true);
-	kt_fit_find_for_group(pool, group);
-	pool->nempty++;
+	note_empty(pool, group);
 	return group;
 }
 
@@ -183,9 +199,10 @@ kt_group_free(KtPool *pool, KtGroup *group)
 	const KtExpr *expression = group->step ? group->step->target->expression : NULL;
 
 	Assert(group->nheads == 0 && !group->touched);
-	unpin_group(pool, group);
-	kt_fit_index_group(pool, group, false);
+	unpin_group(group);
+	kt_tie_remove_group(group);
 	kt_fit_drop_group(pool, group);
+	pfree(group->places);
 	if (expression != NULL)
 	{
 		for (uint32 i = 0; i < expression->npaths; i++)
@@ -198,7 +215,7 @@ kt_group_free(KtPool *pool, KtGroup *group)
 		pfree(group->fits.items);
 	if (group->heads != NULL)
 		pfree(group->heads);
-	pool->nempty--;
+	note_filled(pool, group);
 	hash_search(pool->groups, &group->key, HASH_REMOVE, NULL);
 }
 
@@ -232,7 +249,7 @@ insert_head(KtPool *pool, KtGroup *group, const KtHead *head)
 	memmove(&group->heads[at + 1], &group->heads[at], sizeof(KtHead) * (group->nheads - at));
 	group->heads[at] = *head;
 	if (group->nheads++ == 0)
-		pool->nempty--;
+		note_filled(pool, group);
 }
 
 /* May it be among the heads?  Beyond the boundary others are missing between. */
@@ -308,7 +325,7 @@ kt_pool_remove_task(KtPool *pool, const KtSid *task)
 		{
 			memmove(&group->heads[i], &group->heads[i + 1], sizeof(KtHead) * (group->nheads - i - 1));
 			if (--group->nheads == 0)
-				pool->nempty++;
+				note_empty(pool, group);
 			break;
 		}
 	rejoin_candidates(pool, group, touched);
@@ -322,7 +339,7 @@ kt_pool_drop_heads(KtPool *pool, KtGroup *group, const KtHead *behind)
 	for (int i = 0; i < group->nheads; i++)
 		hash_search(pool->head_groups, &group->heads[i].sid, HASH_REMOVE, NULL);
 	if (group->nheads > 0)
-		pool->nempty++;
+		note_empty(pool, group);
 	group->nheads = 0;
 	group->more = true;
 	group->boundary = *behind;
@@ -337,7 +354,8 @@ kt_pool_end_heads(KtPool *pool, KtGroup *group, const KtHead *last)
 
 	while (group->nheads > 0 && kt_head_compare(&group->heads[group->nheads - 1], last) > 0)
 		hash_search(pool->head_groups, &group->heads[--group->nheads].sid, HASH_REMOVE, NULL);
-	pool->nempty += !was_empty && group->nheads == 0;
+	if (!was_empty && group->nheads == 0)
+		note_empty(pool, group);
 	group->more = true;
 	group->boundary = *last;
 	rejoin_candidates(pool, group, touched);

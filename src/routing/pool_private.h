@@ -10,24 +10,36 @@
 #include "routing/pool.h"
 
 /* Entries of hash tables. */
-typedef struct KtVectorEntry
+typedef struct KtClassesEntry
 {
 	uint64		key;
-	KtVector	vector;
-} KtVectorEntry;
+	KtVector	classes;		/* by number */
+} KtClassesEntry;
 
-typedef struct KtSidVectorEntry
+typedef struct KtGroupsEntry
 {
-	KtSid		key;
-	KtVector	vector;
-} KtSidVectorEntry;
+	uint64		key;
+	KtGroupSet	groups;
+} KtGroupsEntry;
+
+typedef struct KtPinnedEntry
+{
+	KtSid		worker;
+	KtGroupSet	groups;
+} KtPinnedEntry;
+
+typedef struct KtPathEntry
+{
+	const char *text;
+	int			number;
+} KtPathEntry;
 
 /* By the key of a worker's name: see base/name.h. */
 struct KtNameEntry
 {
 	bytea	   *key;
 	KtPoolWorker *worker;		/* of this name */
-	KtVector	groups;			/* for whoever has it */
+	KtGroupSet	groups;			/* for whoever has it */
 };
 
 typedef struct KtClassEntry
@@ -68,19 +80,60 @@ extern void *kt_pool_alloc(KtPool *pool, Size size);	/* zeroed */
 extern void kt_pool_init_candidates(KtPool *pool, KtSpace *space);
 extern void kt_pool_enter_match(KtPool *pool, KtGroup *group);
 
+/* pool_set.c: the sets that a group may be in. */
+#define KT_PLACE_OPEN		0
+#define KT_PLACE_UNFILLED	1
+#define KT_PLACE_INDEX		2	/* the tied, the untied, or those pinned to a worker */
+#define KT_PLACE_VALUES		3	/* and the next: by each value that its step ties */
+
+extern void kt_set_add(KtPool *pool, KtGroupSet *set, KtGroup *group, int nth);
+extern void kt_set_remove(KtGroupSet *set, KtGroup *group, int nth);
+
+/* Of classes in the order of their numbers: the first of at least that number. */
+extern int	kt_classes_from(const KtVector *classes, uint64 number);
+extern void kt_classes_remove(KtVector *classes, const KtClass *class);
+
 /*
  * pool_space.c: the number of a path of workers; -1 where no expression that there
  * was when the space was made reads it, and so no class has its value.
  */
-extern int	kt_space_path(KtPool *pool, KtSpace *space, const KtPath *path);
+extern int	kt_space_path(KtSpace *space, const KtPath *path);
+
+/* The numbers of those of an expression, of other subjects -1; NULL where one is unknown. */
+extern int *kt_space_paths(KtPool *pool, KtSpace *space, const KtExpr *expression);
+
+/* pool_queue.c: what is known of a class, which is about to go. */
+extern void kt_queues_forget(KtSpace *space, const KtClass *class);
+
+/* pool_tie.c: the values by which groups and classes find each other. */
+extern void kt_tie_add_class(KtPool *pool, KtClass *class);
+extern void kt_tie_remove_class(KtClass *class);
+extern void kt_tie_add_group(KtPool *pool, KtGroup *group);
+extern void kt_tie_remove_group(KtGroup *group);
+
+/* Values that a group or class is entered under, at most. */
+#define KT_MAX_TIED 64
+
+/* The classes that a group may fit, in the order of their numbers. */
+typedef struct KtCandidates
+{
+	int			n;
+	const KtVector *classes[KT_MAX_TIED + 1];
+	int			next[KT_MAX_TIED + 1];
+} KtCandidates;
+
+extern void kt_tie_classes(KtGroup *group, uint64 from, KtCandidates *candidates);
+extern KtClass *kt_tie_next_class(KtCandidates *candidates);	/* NULL: no more */
+
+/* All groups that a class may fit are to be matched. */
+extern void kt_tie_touch_groups(KtPool *pool, KtClass *class);
 
 /* pool_fit.c */
-extern void kt_fit_index_class(KtPool *pool, KtClass *class, bool add);
-extern void kt_fit_index_group(KtPool *pool, KtGroup *group, bool add);
-extern void kt_fit_find_for_class(KtPool *pool, KtClass *class);
-extern void kt_fit_find_for_group(KtPool *pool, KtGroup *group);
 extern void kt_fit_drop_class(KtPool *pool, KtClass *class);
 extern void kt_fit_drop_group(KtPool *pool, KtGroup *group);
+
+/* Nobody's trial, for what it has found is out of date. */
+extern void kt_fit_end_trial(KtSpace *space);
 
 /* pool_class.c: the class of these values, made where there is none. */
 extern KtClass *kt_class_find(KtPool *pool, KtSpace *space, const KtSid *activity,

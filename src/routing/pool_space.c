@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include "common/hashfn.h"
+
 #include "base/name.h"
 #include "base/spi.h"
 #include "routing/batch.h"
@@ -69,13 +71,42 @@ kt_pool_workflow(KtPool *pool, const KtSid *workflow, int32 version)
 }
 
 int
-kt_space_path(KtPool *pool, KtSpace *space, const KtPath *path)
+kt_space_path(KtSpace *space, const KtPath *path)
 {
-	for (int i = 0; i < space->npaths; i++)
-		if (strcmp(space->paths[i].text, path->text) == 0)
-			return i;
-	if (space->noted)
-		return -1;
+	KtPathEntry *entry = hash_search(space->path_numbers, &path->text, HASH_FIND, NULL);
+
+	return entry != NULL ? entry->number : -1;
+}
+
+int *
+kt_space_paths(KtPool *pool, KtSpace *space, const KtExpr *expression)
+{
+	int		   *numbers = kt_pool_alloc(pool, sizeof(int) * Max(expression->npaths, 1));
+
+	for (uint32 i = 0; i < expression->npaths; i++)
+	{
+		bool		of_worker = expression->paths[i].subject == KT_SUBJECT_WORKER;
+
+		numbers[i] = of_worker ? kt_space_path(space, &expression->paths[i]) : -1;
+		if (of_worker && numbers[i] < 0)
+		{
+			pfree(numbers);
+			return NULL;
+		}
+	}
+	return numbers;
+}
+
+/* Each class has a value for each of them. */
+static bool
+note_path(KtPool *pool, KtSpace *space, const KtPath *path)
+{
+	KtPathEntry *entry;
+
+	if (path->subject != KT_SUBJECT_WORKER || kt_space_path(space, path) >= 0)
+		return true;
+	if (space->npaths == KT_MAX_WORKER_PATHS)
+		return false;
 	if (space->npaths % 16 == 0)
 	{
 		Size		n = space->npaths + 16;
@@ -85,31 +116,61 @@ kt_space_path(KtPool *pool, KtSpace *space, const KtPath *path)
 		space->path_is_tied = space->path_is_tied == NULL ? kt_pool_alloc(pool, sizeof(bool) * n) :
 			repalloc(space->path_is_tied, sizeof(bool) * n);
 	}
-	space->paths[space->npaths] = *path;
-	space->path_is_tied[space->npaths] = false;
-	return space->npaths++;
+	entry = hash_search(space->path_numbers, &path->text, HASH_ENTER, NULL);
+	entry->number = space->npaths++;
+	space->paths[entry->number] = *path;
+	space->path_is_tied[entry->number] = false;
+	return true;
 }
 
-static void
+/* False where it reads more than there is room for. */
+static bool
 note_expression(KtPool *pool, KtSpace *space, const KtExpr *expression)
 {
 	KtTie		tie;
 
 	if (expression == NULL)
-		return;
+		return true;
 	for (uint32 i = 0; i < expression->npaths; i++)
-		if (expression->paths[i].subject == KT_SUBJECT_WORKER)
-			(void) kt_space_path(pool, space, &expression->paths[i]);
+		if (!note_path(pool, space, &expression->paths[i]))
+			return false;
 	if (kt_expr_tie(expression, &tie))
-		space->path_is_tied[kt_space_path(pool, space, &expression->paths[tie.worker_path])] = true;
+		space->path_is_tied[kt_space_path(space, &expression->paths[tie.worker_path])] = true;
+	return true;
 }
 
-static void
+static bool
 note_target(KtPool *pool, KtSpace *space, const KtTarget *target)
 {
-	note_expression(pool, space, target->expression);
+	if (target == NULL)
+		return true;
 	for (uint32 i = 0; target->order_by != NULL && i < target->order_by->nkeys; i++)
-		(void) kt_space_path(pool, space, &target->order_by->keys[i].path);
+		if (!note_path(pool, space, &target->order_by->keys[i].path))
+			return false;
+	return note_expression(pool, space, target->expression);
+}
+
+static bool
+note_workflow(KtPool *pool, KtSpace *space, const KtWorkflow *workflow)
+{
+	const KtWorkflowConfiguration *configuration = workflow != NULL ? workflow->configuration : NULL;
+	bool		noted = true;
+
+	for (int f = 0; configuration != NULL && f < configuration->nfilters; f++)
+		for (int t = 0; t < configuration->filters[f].ntargets; t++)
+			noted = note_target(pool, space, &configuration->filters[f].targets[t]) && noted;
+	return (configuration == NULL || note_target(pool, space, configuration->default_target)) && noted;
+}
+
+/* Steps and queues that read more wait for the workspace to be tidied. */
+static void
+tell_of_too_many(KtPool *pool, const KtSid *object)
+{
+	ErrorData	error = {.sqlerrcode = ERRCODE_PROGRAM_LIMIT_EXCEEDED};
+
+	error.message = psprintf("the expressions of its workspace read more than %d different attributes of workers",
+							 KT_MAX_WORKER_PATHS);
+	pool->fault(pool->fault_context, object, &error);
 }
 
 /* Which values of a worker does any expression of the workspace read? */
@@ -129,8 +190,8 @@ note_paths(KtPool *pool, KtSpace *space)
 		KtSid		sid = (SPI_tuptable = table, kt_column_sid(i, 1));
 		const KtTaskQueue *queue = kt_pool_queue(pool, &sid);
 
-		if (queue != NULL)
-			note_expression(pool, space, queue->expression);
+		if (queue != NULL && !note_expression(pool, space, queue->expression))
+			tell_of_too_many(pool, &sid);
 	}
 	n = kt_spi_latest(&versions, values, NULL);
 	table = SPI_tuptable;
@@ -138,16 +199,10 @@ note_paths(KtPool *pool, KtSpace *space)
 	{
 		KtSid		sid = (SPI_tuptable = table, kt_column_sid(i, 1));
 		int32		number = kt_column_int32(i, 2);
-		const KtWorkflow *workflow = kt_pool_workflow(pool, &sid, number);
-		KtWorkflowConfiguration *configuration = workflow ? workflow->configuration : NULL;
 
-		for (int f = 0; configuration && f < configuration->nfilters; f++)
-			for (int t = 0; t < configuration->filters[f].ntargets; t++)
-				note_target(pool, space, &configuration->filters[f].targets[t]);
-		if (configuration && configuration->default_target)
-			note_target(pool, space, configuration->default_target);
+		if (!note_workflow(pool, space, kt_pool_workflow(pool, &sid, number)))
+			tell_of_too_many(pool, &sid);
 	}
-	space->noted = true;
 }
 
 static void
@@ -186,6 +241,31 @@ make_names(KtPool *pool)
 	return hash_create("names", 64, &control, HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
 }
 
+static uint32
+hash_path(const void *key, Size size)
+{
+	const char *text = *(const char *const *) key;
+
+	return hash_bytes((const unsigned char *) text, strlen(text));
+}
+
+static int
+compare_paths(const void *a, const void *b, Size size)
+{
+	return strcmp(*(const char *const *) a, *(const char *const *) b);
+}
+
+static HTAB *
+make_path_numbers(KtPool *pool)
+{
+	HASHCTL		control = {
+		.keysize = sizeof(char *), .entrysize = sizeof(KtPathEntry), .hcxt = pool->context,
+		.hash = hash_path, .match = compare_paths
+	};
+
+	return hash_create("paths", 64, &control, HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
+}
+
 bool
 kt_pool_may_use(const KtPool *pool, const KtSid *workspace)
 {
@@ -210,12 +290,14 @@ kt_pool_space(KtPool *pool, const KtSid *workspace)
 	space = hash_search(pool->spaces, workspace, HASH_ENTER, &found);
 	memset((char *) space + sizeof(KtSid), 0, sizeof(KtSpace) - sizeof(KtSid));
 	space->lifo_first = configured->lifo_first;
-	dlist_init(&space->classes);
+	dlist_init(&space->empty_classes);
 	kt_pool_init_candidates(pool, space);
 	space->classes_by_hash = kt_pool_hash(pool, "classes", sizeof(uint64), sizeof(KtClassEntry));
-	space->classes_by_value = kt_pool_hash(pool, "classes by value", sizeof(uint64), sizeof(KtVectorEntry));
-	space->groups_by_value = kt_pool_hash(pool, "groups by value", sizeof(uint64), sizeof(KtVectorEntry));
-	space->pinned_by_sid = kt_pool_hash(pool, "pinned by sid", sizeof(KtSid), sizeof(KtSidVectorEntry));
+	space->classes_by_value = kt_pool_hash(pool, "classes by value", sizeof(uint64), sizeof(KtClassesEntry));
+	space->groups_by_value = kt_pool_hash(pool, "groups by value", sizeof(uint64), sizeof(KtGroupsEntry));
+	space->pinned_by_sid = kt_pool_hash(pool, "pinned by sid", sizeof(KtSid), sizeof(KtPinnedEntry));
+	space->queues = kt_pool_hash(pool, "queues", sizeof(KtSid), sizeof(KtQueueClasses));
+	space->path_numbers = make_path_numbers(pool);
 	space->names = make_names(pool);
 	load_channels(pool, space);
 	note_paths(pool, space);
@@ -231,23 +313,13 @@ kt_space_channel(KtSpace *space, const KtSid *channel)
 	return -1;
 }
 
-bool
-kt_space_knows(KtPool *pool, KtSpace *space, const KtExpr *expression)
+static bool
+knows_order(KtSpace *space, const KtOrder *order)
 {
-	for (uint32 i = 0; expression != NULL && i < expression->npaths; i++)
-		if (expression->paths[i].subject == KT_SUBJECT_WORKER &&
-			kt_space_path(pool, space, &expression->paths[i]) < 0)
+	for (uint32 i = 0; order != NULL && i < order->nkeys; i++)
+		if (kt_space_path(space, &order->keys[i].path) < 0)
 			return false;
 	return true;
-}
-
-static bool
-knows_target(KtPool *pool, KtSpace *space, const KtTarget *target)
-{
-	for (uint32 i = 0; target->order_by != NULL && i < target->order_by->nkeys; i++)
-		if (kt_space_path(pool, space, &target->order_by->keys[i].path) < 0)
-			return false;
-	return kt_space_knows(pool, space, target->expression);
 }
 
 KtStepPlan *
@@ -258,8 +330,7 @@ kt_pool_step(KtPool *pool, KtSpace *space, const KtSid *workflow, int32 version,
 	KtStepPlan *step;
 	const KtWorkflow *configured;
 	const KtTarget *step_target;
-	const KtExpr *expression;
-	bool		found;
+	int		   *paths = NULL;
 
 	memset(&key, 0, sizeof(key));
 	key.key.workflow = *workflow;
@@ -276,29 +347,25 @@ kt_pool_step(KtPool *pool, KtSpace *space, const KtSid *workflow, int32 version,
 		configured->configuration->default_target :
 		&configured->configuration->filters[filter].targets[target];
 	/* A version newer than the pool: the event that tells of it will load all anew. */
-	if (!knows_target(pool, space, step_target))
+	if (!knows_order(space, step_target->order_by) ||
+		(step_target->expression != NULL &&
+		 (paths = kt_space_paths(pool, space, step_target->expression)) == NULL))
 		return NULL;
-	step = hash_search(pool->steps, &key.key, HASH_ENTER, &found);
+	step = hash_search(pool->steps, &key.key, HASH_ENTER, NULL);
 	step->space = space;
 	step->target = step_target;
-	expression = step->target->expression;
-	step->has_tie = expression != NULL && kt_expr_tie(expression, &step->tie);
-	step->worker_paths = NULL;
+	step->worker_paths = paths;
+	step->has_tie = step_target->expression != NULL && kt_expr_tie(step_target->expression, &step->tie);
 	step->order_paths = NULL;
-	if (expression != NULL)
+	if (step->has_tie)
+		kt_vector_add(pool, &space->tied_steps, step);
+	if (step_target->order_by != NULL)
 	{
-		step->worker_paths = kt_pool_alloc(pool, sizeof(int) * Max(expression->npaths, 1));
-		for (uint32 i = 0; i < expression->npaths; i++)
-			step->worker_paths[i] = expression->paths[i].subject == KT_SUBJECT_WORKER ?
-				kt_space_path(pool, space, &expression->paths[i]) : -1;
-	}
-	if (step->target->order_by != NULL)
-	{
-		const KtOrder *order = step->target->order_by;
+		const KtOrder *order = step_target->order_by;
 
 		step->order_paths = kt_pool_alloc(pool, sizeof(int) * order->nkeys);
 		for (uint32 i = 0; i < order->nkeys; i++)
-			step->order_paths[i] = kt_space_path(pool, space, &order->keys[i].path);
+			step->order_paths[i] = kt_space_path(space, &order->keys[i].path);
 	}
 	return step;
 }

@@ -51,6 +51,23 @@ kt_pool_worker(KtPool *pool, const KtSid *worker)
 	return hash_search(pool->workers, worker, HASH_FIND, NULL);
 }
 
+/* What a step that looks at counters has found of it is out of date. */
+static inline void
+forget_trial(KtPoolWorker *worker)
+{
+	worker->trial = 0;
+}
+
+void
+kt_pool_hide_slot(KtPoolWorker *worker, int channel)
+{
+	KtSlot	   *slot = &worker->slots[channel];
+
+	if (slot->idle)
+		kt_idle_remove(slot, channel);
+	slot->idle = false;
+}
+
 void
 kt_pool_place_slot(KtPool *pool, KtPoolWorker *worker, int channel)
 {
@@ -58,6 +75,7 @@ kt_pool_place_slot(KtPool *pool, KtPoolWorker *worker, int channel)
 	bool		idle = !worker->stale && worker->class != NULL && worker->class->available &&
 		slot->available && slot->open < slot->capacity;
 
+	forget_trial(worker);
 	if (slot->idle == idle)
 		return;
 	if (idle)
@@ -76,14 +94,13 @@ leave_class(KtPoolWorker *worker)
 	if (class == NULL)
 		return;
 	for (int i = 0; i < worker->space->nchannels; i++)
-		if (worker->slots[i].idle)
-		{
-			kt_idle_remove(&worker->slots[i], i);
-			worker->slots[i].idle = false;
-		}
+		kt_pool_hide_slot(worker, i);
 	dlist_delete(&worker->of_class);
 	if (--class->nworkers == 0)
+	{
+		dlist_push_tail(&worker->space->empty_classes, &class->of_empty);
 		worker->space->nempty_classes++;
+	}
 	worker->class = NULL;
 }
 
@@ -100,6 +117,7 @@ kt_pool_touch_idle(KtPool *pool, KtPoolWorker *worker)
 static void
 touch_by_counter(KtPool *pool, KtPoolWorker *worker)
 {
+	forget_trial(worker);
 	if (worker->space->ncounting > 0)
 		kt_pool_touch_idle(pool, worker);
 }
@@ -110,7 +128,10 @@ enter_class(KtPool *pool, KtPoolWorker *worker, KtClass *class)
 	worker->class = class;
 	dlist_push_tail(&class->workers, &worker->of_class);
 	if (class->nworkers++ == 0)
+	{
+		dlist_delete(&class->of_empty);
 		worker->space->nempty_classes--;
+	}
 	for (int i = 0; i < worker->space->nchannels; i++)
 		kt_pool_place_slot(pool, worker, i);
 	kt_pool_touch_idle(pool, worker);
@@ -150,18 +171,17 @@ set_name(KtPool *pool, KtPoolWorker *worker, const char *name, const bytea *key)
 static void
 adopt_orphans(KtPool *pool, KtPoolWorker *worker)
 {
-	HASH_SEQ_STATUS scan;
-	KtOpen	   *open;
+	dlist_mutable_iter iter;
 	int			channel;
 
-	if (pool->norphans == 0)
-		return;
-	hash_seq_init(&scan, pool->open);
-	while ((open = hash_seq_search(&scan)) != NULL)
+	dlist_foreach_modify(iter, &pool->orphans)
 	{
+		KtOpen	   *open = dlist_container(KtOpen, of_worker, iter.cur);
+
 		if (!kt_sid_equal(&open->worker, &worker->sid))
 			continue;
-		pool->norphans--;
+		dlist_delete(&open->of_worker);
+		dlist_push_tail(&worker->reservations, &open->of_worker);
 		if ((channel = kt_space_channel(worker->space, &open->channel)) < 0)
 			continue;
 		worker->slots[channel].open++;
@@ -194,6 +214,7 @@ kt_pool_put_worker(KtPool *pool, const KtWorkerRow *row)
 		worker->slots = kt_pool_alloc(pool, sizeof(KtSlot) * Max(space->nchannels, 1));
 		for (int i = 0; i < space->nchannels; i++)
 			worker->slots[i].worker = worker;
+		dlist_init(&worker->reservations);
 		adopt_orphans(pool, worker);
 	}
 	renamed = worker->friendly_name == NULL || strcmp(worker->friendly_name, row->friendly_name) != 0;
@@ -229,10 +250,10 @@ kt_pool_worker_of_name(const KtNameEntry *name)
 }
 
 static void
-leave_orphans(KtPool *pool, const KtPoolWorker *worker)
+leave_orphans(KtPool *pool, KtPoolWorker *worker)
 {
-	for (int i = 0; i < worker->space->nchannels; i++)
-		pool->norphans += worker->slots[i].open;
+	while (!dlist_is_empty(&worker->reservations))
+		dlist_push_tail(&pool->orphans, dlist_pop_head_node(&worker->reservations));
 }
 
 void
@@ -368,7 +389,7 @@ kt_pool_open(KtPool *pool, const KtSid *reservation, const KtSid *worker_sid, co
 	open->channel = *channel_sid;
 	open->accepted = accepted;
 	enter_of_task(pool, open);
-	pool->norphans += worker == NULL;
+	dlist_push_tail(worker != NULL ? &worker->reservations : &pool->orphans, &open->of_worker);
 	if (worker == NULL || (channel = kt_space_channel(worker->space, channel_sid)) < 0)
 		return true;
 	worker->slots[channel].open++;
@@ -407,9 +428,9 @@ kt_pool_close(KtPool *pool, const KtSid *reservation)
 		return;
 	open = *found;
 	leave_task(pool, found);
+	dlist_delete(&found->of_worker);
 	hash_search(pool->open, &open.sid, HASH_REMOVE, NULL);
 	worker = kt_pool_worker(pool, &open.worker);
-	pool->norphans -= worker == NULL;
 	if (worker == NULL || (channel = kt_space_channel(worker->space, &open.channel)) < 0)
 		return;
 	worker->slots[channel].open--;

@@ -138,53 +138,94 @@ look_at_retries(KtRouter *router)
 	kt_router_look_at_tasks(router, due, ntasks);
 }
 
-/* Counts of a queue's workers, for skip_if. */
-static KtValue
-count_workers(KtRouter *router, const KtTaskQueue *queue, const KtPath *path)
+/* How many workers of a queue are in an activity. */
+typedef struct Count
 {
-	KtSpace    *space = kt_pool_space(router->pool, &queue->workspace);
-	KtGroup		group = {.space = space, .queue = queue};
-	int64		count = 0;
-	dlist_iter	iter;
+	const KtClass *of;			/* one of that activity */
+	int64		workers;
+} Count;
+
+/* The workers of a queue, for skip_if.  It is asked class by class, until some time. */
+static bool
+count_workers(KtRouter *router, KtSpace *space, KtQueueClasses *queue, int64 until, List **counts)
+{
+	for (int i = 0; i < space->classes.length; i++)
+	{
+		const KtClass *class = space->classes.items[i];
+		Count	   *count = NULL;
+		ListCell   *cell;
+
+		if (class->nworkers == 0)
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		if (!kt_queue_was_asked(queue, class) && kt_monotonic() > until)
+			return false;
+		if (!kt_queue_has(router->pool, queue, class))
+			continue;
+		foreach(cell, *counts)
+			if (kt_sid_equal(&((Count *) lfirst(cell))->of->activity, &class->activity))
+				count = lfirst(cell);
+		if (count == NULL)
+		{
+			count = palloc(sizeof(Count));
+			*count = (Count) {class};
+			*counts = lappend(*counts, count);
+		}
+		count->workers += class->nworkers;
+	}
+	return true;
+}
+
+/* What a path of skip_if reads: workers.available, workers.unavailable, or of one activity. */
+static KtValue
+read_count(List *counts, const KtPath *path)
+{
+	int64		workers = 0;
+	ListCell   *cell;
 	KtSid		activity;
 	bool		by_activity = kt_sid_parse(path->text, strlen(path->text), &activity);
 	bool		available = strcmp(path->text, "available") == 0;
 
-	dlist_foreach(iter, &space->classes)
+	foreach(cell, counts)
 	{
-		KtClass    *class = dlist_container(KtClass, of_space, iter.cur);
+		const Count *count = lfirst(cell);
 
-		if (class->nworkers == 0 ||
-			(by_activity ? !kt_sid_equal(&class->activity, &activity) : class->available != available))
-			continue;
-		if (kt_pool_in_queue(router->pool, &group, class))
-			count += class->nworkers;
+		if (by_activity ? kt_sid_equal(&count->of->activity, &activity) : count->of->available == available)
+			workers += count->workers;
 	}
-	return kt_value_integer(count);
+	return kt_value_integer(workers);
 }
 
 typedef enum Answer
 {
 	NO,
 	YES,
-	UNKNOWN						/* its queue is newer than the pool, which cannot count its workers yet */
+	UNKNOWN,					/* its queue is newer than the pool, which cannot count its workers yet */
+	NOT_YET						/* the time was over before they were counted */
 } Answer;
 
 static Answer
-is_to_be_skipped(KtRouter *router, const KtTask *task, const KtExpr *skip_if)
+is_to_be_skipped(KtRouter *router, const KtTask *task, const KtExpr *skip_if, int64 until)
 {
 	KtSpace    *space = kt_pool_space(router->pool, &task->workspace);
-	const KtTaskQueue *queue = kt_pool_queue(router->pool, &task->task_queue);
 	KtValue    *values = palloc0(sizeof(KtValue) * Max(skip_if->npaths, 1));
+	KtQueueClasses *queue;
+	List	   *counts = NIL;
+	bool		newer;
 
-	if (space == NULL || (queue != NULL && !kt_space_knows(router->pool, space, queue->expression)))
+	if (space == NULL)
 		return UNKNOWN;
+	queue = kt_space_queue(router->pool, space, &task->task_queue, &newer);
+	if (newer)
+		return UNKNOWN;
+	if (queue != NULL && !count_workers(router, space, queue, until, &counts))
+		return NOT_YET;
 	for (uint32 i = 0; i < skip_if->npaths; i++)
 	{
 		if (skip_if->paths[i].subject == KT_SUBJECT_TASKROUTER)
 			values[i] = kt_time_read(router->pool->now, &skip_if->paths[i]);
 		else if (queue != NULL)
-			values[i] = count_workers(router, queue, &skip_if->paths[i]);
+			values[i] = read_count(counts, &skip_if->paths[i]);
 	}
 	return kt_expr_evaluate(skip_if, values) ? YES : NO;
 }
@@ -216,7 +257,8 @@ typedef enum Settled
 	MOVED,						/* on to the next step */
 	CANCELED,
 	REORDERED,					/* the pool must read it again */
-	ASK_AGAIN,
+	ASK_AGAIN,					/* after a while */
+	GO_ON,						/* in the next turn */
 	BUSY,
 	FAILED
 } Settled;
@@ -224,6 +266,7 @@ typedef enum Settled
 typedef struct Settling
 {
 	KtRouter   *router;
+	int64		until;			/* by the monotonic clock */
 	int			n;
 	KtUnsettled tasks[BATCH_SIZE];
 	Settled		settled[BATCH_SIZE];
@@ -234,15 +277,15 @@ typedef struct Settling
  * It is asked only once.
  */
 static Settled
-try_to_skip(KtRouter *router, KtTask *task)
+try_to_skip(KtRouter *router, KtTask *task, int64 until)
 {
 	KtConfig   *config = router->pool->config;
 	const KtTarget *target = kt_task_target(config, task);
 	Answer		answer = target == NULL || target->skip_if == NULL ? NO :
-		is_to_be_skipped(router, task, target->skip_if);
+		is_to_be_skipped(router, task, target->skip_if, until);
 
-	if (answer == UNKNOWN)
-		return ASK_AGAIN;
+	if (answer == UNKNOWN || answer == NOT_YET)
+		return answer == UNKNOWN ? ASK_AGAIN : GO_ON;
 	if (answer == YES)
 		return kt_task_skip_step(config, task, router->pool->now) == KT_DUE_MOVED ? MOVED : CANCELED;
 	task->step_tried = true;
@@ -251,7 +294,7 @@ try_to_skip(KtRouter *router, KtTask *task)
 }
 
 static Settled
-settle_task(KtRouter *router, const KtUnsettled *unsettled)
+settle_task(KtRouter *router, const KtUnsettled *unsettled, int64 until)
 {
 	KtTask	   *task;
 	Settled		settled = AS_IT_WAS;
@@ -266,9 +309,11 @@ settle_task(KtRouter *router, const KtUnsettled *unsettled)
 		settled = REORDERED;
 	if (!task->step_tried)
 	{
-		Settled		skipped = try_to_skip(router, task);
+		Settled		skipped = try_to_skip(router, task, until);
 
-		settled = skipped == AS_IT_WAS ? settled : skipped;
+		/* Who is read again is asked again, too. */
+		if (skipped != AS_IT_WAS && !(skipped == GO_ON && settled == REORDERED))
+			settled = skipped;
 	}
 	return settled;
 }
@@ -283,7 +328,8 @@ settle_part(void *context, int from, int n)
 	for (int i = from; i < from + n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		settling->settled[i] = settle_task(settling->router, &settling->tasks[i]);
+		settling->settled[i] = i > 0 && kt_monotonic() > settling->until ? GO_ON :
+			settle_task(settling->router, &settling->tasks[i], settling->until);
 		MemoryContextReset(each);
 	}
 	MemoryContextSwitchTo(old);
@@ -308,6 +354,7 @@ count_settled(Settling *settling, KtTurn *turn)
 
 	for (int i = 0; i < settling->n; i++)
 	{
+		const KtUnsettled *unsettled = &settling->tasks[i];
 		Settled		settled = settling->settled[i];
 
 		turn->moved += settled == MOVED;
@@ -315,11 +362,13 @@ count_settled(Settling *settling, KtTurn *turn)
 		turn->busy += settled == BUSY;
 		turn->failures += settled == FAILED;
 		if (settled == BUSY || settled == ASK_AGAIN)
-			kt_retry_busy(router->retries, &settling->tasks[i].task, KT_RETRY_LOOK);
+			kt_retry_busy(router->retries, &unsettled->task, KT_RETRY_LOOK);
 		else if (settled == FAILED)
-			kt_pool_remove_task(router->pool, &settling->tasks[i].task);
+			kt_pool_remove_task(router->pool, &unsettled->task);
 		else if (settled == REORDERED)
-			kt_looks_add(router->looks, NULL, &settling->tasks[i].task);
+			kt_looks_add(router->looks, &unsettled->workspace, &unsettled->task);
+		else if (settled == GO_ON)
+			kt_looks_add(router->unsettled, &unsettled->workspace, unsettled);
 	}
 }
 
@@ -342,13 +391,13 @@ settle_tasks(KtRouter *router, const KtTransactions *transactions, KtTurn *turn,
 	MemoryContext old = MemoryContextSwitchTo(router->scratch);
 	Settling   *settling = palloc(sizeof(Settling));
 	KtBatch		batch = {settling, .run = settle_part, .failed = note_failure};
-	int64		until = kt_monotonic() + limits->slice;
 	bool		any = false;
 
 	settling->router = router;
+	settling->until = kt_monotonic() + limits->slice;
 	for (;;)
 	{
-		int			most = kt_monotonic() > until ? 0 : Min(BATCH_SIZE, kt_turn_left(turn, limits));
+		int			most = kt_monotonic() > settling->until ? 0 : Min(BATCH_SIZE, kt_turn_left(turn, limits));
 
 		settling->n = batch.n = kt_looks_take_where(router->unsettled, is_matched, router, settling->tasks, most);
 		if (batch.n == 0)

@@ -30,6 +30,7 @@ typedef struct KtMark
  */
 typedef struct KtUnsettled
 {
+	KtSid		workspace;
 	KtSid		task;
 	int32		version;		/* of the workflow */
 	int32		filter;
@@ -132,7 +133,6 @@ extern void kt_router_look_at_workers(KtRouter *router, const KtSid *workers, in
 /* Fills a group's heads from the table, if it has none and there may be some. */
 extern void kt_router_refill(KtRouter *router, KtGroup *group);
 
-/* match.c: the next task and its workers; false where nothing more fits. */
 typedef struct KtProposal
 {
 	KtHead		head;
@@ -142,7 +142,14 @@ typedef struct KtProposal
 	KtIdleSince *idle_since;	/* of each, before the match counted it as reserved */
 } KtProposal;
 
-extern bool kt_match_next(KtRouter *router, KtProposal *proposal);
+/*
+ * match.c: the next task and who gets it; the pool counts them as taken.  The proposal's
+ * lists are in the current memory context.  False where there is none that fits, or the
+ * time was over before one was found, by the monotonic clock: then there are candidates
+ * left.
+ */
+extern bool kt_match_next(KtRouter *router, KtProposal *proposal, int64 until);
+extern bool kt_match_is_over(const KtRouter *router);
 
 /* assign.c: carries proposals out, in batches. */
 extern void kt_assign(KtRouter *router, const KtTransactions *transactions, KtTurn *turn,

@@ -21,8 +21,11 @@ PG_FUNCTION_INFO_V1(kin_tr_sweep);
 /* More of them than this need not be known by name. */
 #define MAX_FOUND 100
 
-/* Microseconds that are spent on finding some: what there is to find is there the next time, too. */
-#define PATIENCE (20 * INT64CONST(1000))
+/*
+ * Microseconds that are spent on finding some, each workspace in its turn: what there is
+ * to find is there the next time, too.
+ */
+#define PATIENCE (200 * INT64CONST(1000))
 
 /* A pair that fits. */
 typedef struct Pair
@@ -45,14 +48,14 @@ make_fresh(MemoryContext context)
 
 /* What it would assign; how many. */
 static int
-find_pairs(KtRouter *fresh, Pair *pairs, int most)
+find_pairs(KtRouter *fresh, Pair *pairs, int most, int64 slice)
 {
-	int64		until = kt_monotonic() + PATIENCE;
+	int64		until = kt_monotonic() + slice;
 	MemoryContext old = MemoryContextSwitchTo(fresh->scratch);
 	KtProposal	proposal;
 	int			n = 0;
 
-	while (n < most && kt_monotonic() < until && kt_match_next(fresh, &proposal))
+	while (n < most && kt_match_next(fresh, &proposal, until))
 	{
 		pairs[n].task = proposal.head.sid;
 		pairs[n].worker = proposal.workers[0]->sid;
@@ -102,7 +105,9 @@ count_missed(int missed)
 
 /* How far a sweep is; what it takes is in a context of its own. */
 static MemoryContext sweeping = NULL;
-static KtRouter *reading = NULL;	/* the second router, while it reads */
+static KtRouter *reading = NULL;	/* the second router, while it reads and matches */
+static int	nfinding = 0;		/* pairs that it has found */
+static int64 spent = 0;			/* on that */
 static int	nfound = 0;			/* pairs that are to be judged ... */
 static Pair found[MAX_FOUND];
 static uint64 found_at;			/* ... when the router has got through more often than that */
@@ -126,6 +131,8 @@ read_fresh(int64 slice)
 	{
 		MemoryContextReset(sweeping);
 		fresh = make_fresh(sweeping);
+		nfinding = 0;
+		spent = 0;
 	}
 	else
 	{
@@ -139,7 +146,18 @@ read_fresh(int64 slice)
 	return NULL;
 }
 
-/* True while there is more to read. */
+/* A piece of matching; true while there is more. */
+static bool
+go_on_finding(KtRouter *fresh, int64 slice)
+{
+	int64		began = kt_monotonic();
+
+	nfinding += find_pairs(fresh, &found[nfinding], MAX_FOUND - nfinding, slice);
+	spent += kt_monotonic() - began;
+	return nfinding < MAX_FOUND && spent < PATIENCE && !kt_match_is_over(fresh);
+}
+
+/* True while there is more to read, or to match. */
 static bool
 look_for_pairs(KtRouter *router, const KtTransactions *transactions, int64 slice)
 {
@@ -150,13 +168,14 @@ look_for_pairs(KtRouter *router, const KtTransactions *transactions, int64 slice
 	transactions->begin();
 	kt_spi_begin(&spi);
 	fresh = read_fresh(slice);
-	if (fresh != NULL)
-		nfound = find_pairs(fresh, found, MAX_FOUND);
+	if (fresh != NULL && go_on_finding(fresh, slice))
+		reading = fresh;
 	kt_spi_end(&spi);
 	transactions->commit();
 	MemoryContextSwitchTo(old);
-	if (fresh == NULL)
+	if (reading != NULL)
 		return true;
+	nfound = nfinding;
 	found_at = router->finished;
 	MemoryContextReset(sweeping);
 	return false;
@@ -221,7 +240,7 @@ kin_tr_sweep(PG_FUNCTION_ARGS)
 	kt_spi_begin(&spi);
 	fresh = make_fresh(context);
 	kt_router_read(fresh, PG_INT64_MAX / 2);
-	n = find_pairs(fresh, pairs, MAX_FOUND);
+	n = find_pairs(fresh, pairs, MAX_FOUND, PG_INT64_MAX / 2);
 	kt_spi_end(&spi);
 	MemoryContextDelete(fresh->context);
 	PG_RETURN_INT32(n);

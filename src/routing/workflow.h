@@ -13,6 +13,9 @@
 #include "base/sid.h"
 #include "expr/expr.h"
 
+/* So many different attributes of workers may the expressions of a workspace read. */
+#define KT_MAX_WORKER_PATHS 500
+
 /* One step of a filter.  What is absent is NULL or zero. */
 typedef struct KtTarget
 {

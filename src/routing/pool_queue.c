@@ -1,0 +1,120 @@
+/*
+ * pool_queue.c
+ *		Which classes' workers are in a queue.
+ *
+ * Whether a queue's expression holds for a class never changes, and is asked by every
+ * group of the queue and by each skip_if that counts its workers.
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+
+#include "routing/pool_private.h"
+
+KtQueueClasses *
+kt_space_queue(KtPool *pool, KtSpace *space, const KtSid *sid, bool *newer)
+{
+	KtQueueClasses *entry = hash_search(space->queues, sid, HASH_FIND, NULL);
+	const KtTaskQueue *queue;
+	int		   *paths = NULL;
+
+	*newer = false;
+	if (entry != NULL)
+		return entry;
+	queue = kt_pool_queue(pool, sid);
+	if (queue == NULL || !kt_sid_equal(&queue->workspace, &space->sid))
+		return NULL;
+	if (queue->expression != NULL && (paths = kt_space_paths(pool, space, queue->expression)) == NULL)
+	{
+		*newer = true;
+		return NULL;
+	}
+	entry = hash_search(space->queues, sid, HASH_ENTER, NULL);
+	memset((char *) entry + sizeof(KtSid), 0, sizeof(KtQueueClasses) - sizeof(KtSid));
+	entry->queue = queue;
+	entry->worker_paths = paths;
+	return entry;
+}
+
+static inline uint64
+bit_of(const KtClass *class)
+{
+	return UINT64CONST(1) << (class->index % 64);
+}
+
+bool
+kt_queue_was_asked(const KtQueueClasses *queue, const KtClass *class)
+{
+	return class->index < queue->capacity && (queue->asked[class->index / 64] & bit_of(class)) != 0;
+}
+
+static uint64 *
+grow(KtPool *pool, uint64 *bits, int from, int to)
+{
+	if (bits == NULL)
+		return kt_pool_alloc(pool, to / 8);
+	bits = repalloc_huge(bits, to / 8);
+	memset((char *) bits + from / 8, 0, (to - from) / 8);
+	return bits;
+}
+
+static void
+make_room(KtPool *pool, KtQueueClasses *queue, int index)
+{
+	int			capacity = Max(64, queue->capacity);
+
+	while (capacity <= index)
+		capacity *= 2;
+	if (capacity == queue->capacity)
+		return;
+	queue->asked = grow(pool, queue->asked, queue->capacity, capacity);
+	queue->in = grow(pool, queue->in, queue->capacity, capacity);
+	queue->capacity = capacity;
+}
+
+static bool
+evaluate(const KtQueueClasses *queue, const KtClass *class)
+{
+	const KtExpr *expression = queue->queue->expression;
+	KtValue    *values;
+	bool		result;
+
+	if (expression == NULL)
+		return false;
+	values = palloc(sizeof(KtValue) * Max(expression->npaths, 1));
+	for (uint32 i = 0; i < expression->npaths; i++)
+		values[i] = class->values[queue->worker_paths[i]];
+	result = kt_expr_evaluate(expression, values);
+	pfree(values);
+	return result;
+}
+
+bool
+kt_queue_has(KtPool *pool, KtQueueClasses *queue, const KtClass *class)
+{
+	uint64		bit = bit_of(class);
+
+	if (!kt_queue_was_asked(queue, class))
+	{
+		make_room(pool, queue, class->index);
+		if (evaluate(queue, class))
+			queue->in[class->index / 64] |= bit;
+		queue->asked[class->index / 64] |= bit;
+	}
+	return (queue->in[class->index / 64] & bit) != 0;
+}
+
+void
+kt_queues_forget(KtSpace *space, const KtClass *class)
+{
+	HASH_SEQ_STATUS scan;
+	KtQueueClasses *queue;
+
+	hash_seq_init(&scan, space->queues);
+	while ((queue = hash_seq_search(&scan)) != NULL)
+		if (kt_queue_was_asked(queue, class))
+		{
+			queue->asked[class->index / 64] &= ~bit_of(class);
+			queue->in[class->index / 64] &= ~bit_of(class);
+		}
+}

@@ -213,6 +213,13 @@ kt_parser_path_index(KtParser *parser, uint32_t *index, KtSubject *subject)
 		if (entry->path.subject == path.subject && strcmp(entry->path.text, path.text) == 0)
 			break;
 	}
+	if (entry == NULL && parser->npaths == KT_EXPR_MAX_PATHS)
+	{
+		/* For each task and worker it has a value for each of them. */
+		kt_expr_fault(parser->error, parser->previous_end, "expression reads more than %d different names",
+					  KT_EXPR_MAX_PATHS);
+		return kt_expr_hint(parser->error, "Look for what they have in common in one array, with HAS.");
+	}
 	if (entry == NULL)
 	{
 		entry = kt_parser_alloc(parser, sizeof(KtPathEntry));

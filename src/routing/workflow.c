@@ -10,6 +10,7 @@
 
 #include <limits.h>
 
+#include "common/hashfn.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -359,6 +360,50 @@ compile_filters(Compiler *compiler, JsonbValue *filters, KtWorkflowConfiguration
 					   psprintf("task_routing.filters[%d]", i), &result->filters[i]);
 }
 
+static HTAB *
+make_set(void)
+{
+	HASHCTL		control = {.keysize = sizeof(uint64), .entrysize = sizeof(uint64), .hcxt = CurrentMemoryContext};
+
+	return hash_create("kin_tr worker paths", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+/* By a hash of its text, which is enough to count. */
+static void
+count_path(HTAB *set, const KtPath *path)
+{
+	uint64		hash = hash_bytes_extended((const unsigned char *) path->text, strlen(path->text), 0);
+
+	if (path->subject == KT_SUBJECT_WORKER)
+		hash_search(set, &hash, HASH_ENTER, NULL);
+}
+
+static void
+count_worker_paths(HTAB *set, const KtTarget *target)
+{
+	for (uint32 i = 0; target != NULL && target->expression != NULL && i < target->expression->npaths; i++)
+		count_path(set, &target->expression->paths[i]);
+	for (uint32 i = 0; target != NULL && target->order_by != NULL && i < target->order_by->nkeys; i++)
+		count_path(set, &target->order_by->keys[i].path);
+}
+
+/* The router keeps a value of each worker for each of them. */
+static void
+check_worker_paths(Compiler *compiler, const KtWorkflowConfiguration *configuration)
+{
+	HTAB	   *set = make_set();
+
+	for (int f = 0; f < configuration->nfilters; f++)
+		for (int t = 0; t < configuration->filters[f].ntargets; t++)
+			count_worker_paths(set, &configuration->filters[f].targets[t]);
+	count_worker_paths(set, configuration->default_target);
+	if (hash_get_num_entries(set) > KT_MAX_WORKER_PATHS)
+		fault(compiler, "task_routing", 0, "Look for what they have in common in one array, with HAS.",
+			  "its expressions read %ld different attributes of workers, more than %d",
+			  hash_get_num_entries(set), KT_MAX_WORKER_PATHS);
+	hash_destroy(set);
+}
+
 KtWorkflowConfiguration *
 kt_workflow_compile(Jsonb *configuration, KtQueueLookup lookup, void *context, List **faults,
 					List **warnings)
@@ -398,6 +443,8 @@ kt_workflow_compile(Jsonb *configuration, KtQueueLookup lookup, void *context, L
 	if (result->nfilters == 0 && default_filter == NULL && *faults == NIL)
 		fault(&compiler, "task_routing", 0, NULL,
 			  "a configuration needs a filter or a default_filter");
+	if (*faults == NIL)
+		check_worker_paths(&compiler, result);
 	return result;
 }
 

@@ -8,69 +8,11 @@ use strict;
 use warnings FATAL => 'all';
 
 use Test::More;
-use Time::HiRes qw(time);
 
 use KinTr::Cluster;
+use KinTr::Tenants;
 
-my $node = start_node('two_tenants', conf => "max_prepared_transactions = 4\nkin_tr.sweep_interval = 5\n");
-my $owner = connect_to($node);
-my @slowest = ('nothing', 0);
-
-$owner->do('SET client_min_messages = error');
-for my $tenant (qw(Mine Theirs))
-{
-	my $role = lc $tenant;
-
-	$owner->do('SELECT kin_tr.setup_workspace(?)', undef, $tenant);
-	$owner->do("CREATE ROLE $role LOGIN");
-	$owner->do("SELECT kin_tr.grant_access('$role', 'app', '$tenant')");
-	$owner->do("SELECT kin_tr.update_workspace('$tenant', timeout_activity => 'Available')");
-}
-$owner->do(q{SELECT kin_tr.create_worker('mine', activity => 'Available', workspace => 'Mine')});
-$owner->do(q{SELECT kin_tr.update_worker_channel('mine', 'default', 1000, workspace => 'Mine')});
-
-my $mine = connect_to($node, 'postgres', user => 'mine');
-
-sub theirs { return connect_to($node, 'postgres', user => 'theirs'); }
-sub value { my ($dbh, $sql, @values) = @_; return scalar $dbh->selectrow_array($sql, undef, @values); }
-
-# A task of Mine is offered within a second, three times in a row; it is worked on and ends.
-sub mine_goes_on
-{
-	my ($what) = @_;
-	my $worst = 0;
-
-	for (1 .. 3)
-	{
-		my $task = value($mine, 'SELECT kin_tr.create_task()');
-		my $began = time;
-		my $reservation;
-
-		$reservation = value($mine, 'SELECT sid FROM kin_tr.reservations WHERE task_sid = ?', $task)
-			until $reservation || time - $began > 30;
-		$worst = time - $began if time - $began > $worst;
-		next if !$reservation;
-		$mine->do('SELECT kin_tr.accept_reservation(?)', undef, $reservation);
-		$mine->do('SELECT kin_tr.complete_task(?)', undef, $task);
-	}
-	cmp_ok($worst, '<', 1, "$what: the other tenant's tasks are offered within a second");
-	@slowest = ($what, $worst) if $worst > $slowest[1];
-	return;
-}
-
-# While Theirs does something over and over.
-sub mine_goes_on_while
-{
-	my ($what, $seconds, $do) = @_;
-	my $until = time + $seconds;
-
-	while (time < $until)
-	{
-		$do->();
-		mine_goes_on($what);
-	}
-	return;
-}
+my ($node, $owner, $mine) = start_tenants('two_tenants', "max_prepared_transactions = 4\nkin_tr.sweep_interval = 5\n");
 
 sub in_quarantine
 {
@@ -268,7 +210,7 @@ $background->do(q{SELECT count(kin_tr.create_task(workflow => 'All', timeout => 
 $mine->do(q{SELECT kin_tr.update_worker_activity('mine', 'Available')});
 mine_goes_on('very many timers');
 
-note sprintf 'the slowest offer took %.0f ms: %s', $slowest[1] * 1000, $slowest[0];
+note slowest();
 is_sound($owner, 'afterwards');
 $_->disconnect for grep { $_->{Active} } $owner, $mine;
 $node->stop;

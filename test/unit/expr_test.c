@@ -630,10 +630,13 @@ test_paths(void)
 	expr = compile(FILTER, "task.a == a");
 	ok(expr->npaths == 1, "the optional prefix makes no other path");
 	strcpy(many, "1 IN [a");
-	for (int i = 0; i < 500; i++)
+	for (int i = 0; i < 127; i++)
 		sprintf(many + strlen(many), ",a%d,b[%d],a%d", i, i, i / 2);
-	expr = compile(FILTER, strcat(many, "]"));
-	ok(expr != NULL && expr->npaths == 1001, "many paths are each listed once");
+	expr = compile(FILTER, strcat(many, ",c]"));
+	ok(expr != NULL && expr->npaths == KT_EXPR_MAX_PATHS, "many paths are each listed once");
+	strcpy(&many[strlen(many) - 1], ",d]");
+	check_text(strdup(many), false, (uint32_t) strlen(many) - 1,
+			   "expression reads more than 256 different names", "one more is refused");
 	free_all();
 }
 

@@ -204,9 +204,9 @@ kin_tr_config_changed(PG_FUNCTION_ARGS)
 }
 
 static const char *
-keep(KtConfig *config, char *string)
+keep(MemoryContext context, char *string)
 {
-	return string ? MemoryContextStrdup(config->context, string) : NULL;
+	return string ? MemoryContextStrdup(context, string) : NULL;
 }
 
 static void *
@@ -234,7 +234,7 @@ kt_config_workspace(KtConfig *config, const KtSid *sid)
 	if (workspace != NULL || kt_spi_latest(&plan, values, NULL) == 0)
 		return workspace;
 	workspace = hash_search(config->workspaces, sid, HASH_ENTER, NULL);
-	workspace->friendly_name = keep(config, kt_column_cstring(0, 1));
+	workspace->friendly_name = keep(config->context, kt_column_cstring(0, 1));
 	workspace->default_activity = kt_column_sid(0, 2);
 	workspace->timeout_activity = kt_column_sid(0, 3);
 	workspace->lifo_first = strcmp(kt_column_cstring(0, 4), "LIFO") == 0;
@@ -254,7 +254,7 @@ kt_config_activity(KtConfig *config, const KtSid *sid)
 		return activity;
 	activity = hash_search(config->activities, sid, HASH_ENTER, NULL);
 	activity->workspace = kt_column_sid(0, 1);
-	activity->friendly_name = keep(config, kt_column_cstring(0, 2));
+	activity->friendly_name = keep(config->context, kt_column_cstring(0, 2));
 	activity->available = kt_column_bool(0, 3);
 	return activity;
 }
@@ -273,7 +273,7 @@ kt_config_task_channel(KtConfig *config, const KtSid *sid)
 		return channel;
 	channel = hash_search(config->task_channels, sid, HASH_ENTER, NULL);
 	channel->workspace = kt_column_sid(0, 1);
-	channel->unique_name = keep(config, kt_column_cstring(0, 2));
+	channel->unique_name = keep(config->context, kt_column_cstring(0, 2));
 	channel->optimized = kt_column_bool(0, 3);
 	return channel;
 }
@@ -290,24 +290,28 @@ kt_config_task_queue(KtConfig *config, const KtSid *sid)
 	char	   *target;
 	const KtExpr *expression = NULL;
 	KtExprError error;
+	MemoryContext context;
 
 	if (queue != NULL || kt_spi_latest(&plan, values, NULL) == 0)
 		return queue;
+	/* Of the caller's until nothing can fail any more. */
+	context = AllocSetContextCreate(CurrentMemoryContext, "kin_tr task queue", ALLOCSET_SMALL_SIZES);
 	target = kt_column_cstring(0, 3);
 	if (strspn(target, " \t\r\n") < strlen(target))
 	{
-		expression = kt_expr_compile(target, strlen(target), KT_PLACE_QUEUE, allocate,
-									 config->context, &error);
+		expression = kt_expr_compile(target, strlen(target), KT_PLACE_QUEUE, allocate, context, &error);
 		if (expression == NULL)
 			elog(ERROR, "target_workers of task queue %s: %s", kt_sid_cstring(sid), error.message);
 	}
 	queue = hash_search(config->task_queues, sid, HASH_ENTER, NULL);
 	queue->workspace = kt_column_sid(0, 1);
-	queue->friendly_name = keep(config, kt_column_cstring(0, 2));
-	queue->target_workers = keep(config, target);
+	queue->friendly_name = keep(context, kt_column_cstring(0, 2));
+	queue->target_workers = keep(context, target);
 	queue->expression = expression;
 	queue->max_reserved_workers = kt_column_int32(0, 4);
 	queue->lifo = strcmp(kt_column_cstring(0, 5), "LIFO") == 0;
+	queue->context = context;
+	MemoryContextSetParent(context, config->context);
 	return queue;
 }
 
@@ -329,6 +333,7 @@ kt_config_workflow(KtConfig *config, const KtSid *sid, int32 version)
 	Datum		values[] = {SidPGetDatum(sid), Int32GetDatum(version)};
 	KtWorkflowConfiguration *configuration;
 	List	   *faults = NIL;
+	MemoryContext context;
 	MemoryContext old;
 	bool		isnull;
 
@@ -338,7 +343,8 @@ kt_config_workflow(KtConfig *config, const KtSid *sid, int32 version)
 	workflow = hash_search(config->workflows, &key, HASH_FIND, NULL);
 	if (workflow != NULL || kt_spi_latest(&plan, values, NULL) == 0)
 		return workflow;
-	old = MemoryContextSwitchTo(config->context);
+	context = AllocSetContextCreate(CurrentMemoryContext, "kin_tr workflow", ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(context);
 	/* Sids of queues were checked when it was written; one may be gone since. */
 	configuration = kt_workflow_compile(DatumGetJsonbPCopy(kt_column(0, 5, &isnull)),
 										kt_queue_lookup, NULL, &faults, NULL);
@@ -349,12 +355,106 @@ kt_config_workflow(KtConfig *config, const KtSid *sid, int32 version)
 			 ((KtWorkflowFault *) linitial(faults))->message);
 	workflow = hash_search(config->workflows, &key, HASH_ENTER, NULL);
 	workflow->workspace = kt_column_sid(0, 1);
-	workflow->friendly_name = keep(config, kt_column_cstring(0, 2));
+	workflow->friendly_name = keep(context, kt_column_cstring(0, 2));
 	workflow->reservation_timeout = kt_column_int32(0, 3);
 	workflow->default_priority = kt_column_int32(0, 4);
 	workflow->evaluated_version = kt_column_int32(0, 6);
 	workflow->configuration = configuration;
+	workflow->context = context;
+	MemoryContextSetParent(context, config->context);
 	return workflow;
+}
+
+static void
+forget_queues(KtConfig *config, const KtSid *workspace)
+{
+	HASH_SEQ_STATUS scan;
+	KtTaskQueue *queue;
+
+	hash_seq_init(&scan, config->task_queues);
+	while ((queue = hash_seq_search(&scan)) != NULL)
+		if (kt_sid_equal(&queue->workspace, workspace))
+		{
+			MemoryContextDelete(queue->context);
+			hash_search(config->task_queues, &queue->sid, HASH_REMOVE, NULL);
+		}
+}
+
+static void
+forget_workflows(KtConfig *config, const KtSid *workspace)
+{
+	HASH_SEQ_STATUS scan;
+	KtWorkflow *workflow;
+
+	hash_seq_init(&scan, config->workflows);
+	while ((workflow = hash_seq_search(&scan)) != NULL)
+		if (kt_sid_equal(&workflow->workspace, workspace))
+		{
+			MemoryContextDelete(workflow->context);
+			hash_search(config->workflows, &workflow->key, HASH_REMOVE, NULL);
+		}
+}
+
+static void
+forget_activities(KtConfig *config, const KtSid *workspace)
+{
+	HASH_SEQ_STATUS scan;
+	KtActivity *activity;
+
+	hash_seq_init(&scan, config->activities);
+	while ((activity = hash_seq_search(&scan)) != NULL)
+		if (kt_sid_equal(&activity->workspace, workspace))
+		{
+			pfree(unconstify(char *, activity->friendly_name));
+			hash_search(config->activities, &activity->sid, HASH_REMOVE, NULL);
+		}
+}
+
+static void
+forget_channels(KtConfig *config, const KtSid *workspace)
+{
+	HASH_SEQ_STATUS scan;
+	KtTaskChannel *channel;
+
+	hash_seq_init(&scan, config->task_channels);
+	while ((channel = hash_seq_search(&scan)) != NULL)
+		if (kt_sid_equal(&channel->workspace, workspace))
+		{
+			pfree(unconstify(char *, channel->unique_name));
+			hash_search(config->task_channels, &channel->sid, HASH_REMOVE, NULL);
+		}
+}
+
+/* Names and versions are found again soon, also those of other workspaces. */
+static void
+forget_all(HTAB *hash)
+{
+	HASH_SEQ_STATUS scan;
+	void	   *entry;
+
+	/* An entry begins with its key. */
+	hash_seq_init(&scan, hash);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+		hash_search(hash, entry, HASH_REMOVE, NULL);
+}
+
+void
+kt_config_forget(KtConfig *config, const KtSid *sid)
+{
+	KtWorkspace *workspace = hash_search(config->workspaces, sid, HASH_FIND, NULL);
+
+	forget_queues(config, sid);
+	forget_workflows(config, sid);
+	forget_activities(config, sid);
+	forget_channels(config, sid);
+	forget_all(config->names);
+	forget_all(config->versions);
+	hash_search(config->only_workflows, sid, HASH_REMOVE, NULL);
+	if (workspace != NULL)
+	{
+		pfree(unconstify(char *, workspace->friendly_name));
+		hash_search(config->workspaces, sid, HASH_REMOVE, NULL);
+	}
 }
 
 int32

@@ -50,6 +50,7 @@ typedef struct KtTaskQueue
 	const KtExpr *expression;	/* NULL where target_workers is empty */
 	int			max_reserved_workers;
 	bool		lifo;
+	MemoryContext context;		/* of its texts and its expression */
 } KtTaskQueue;
 
 /* A workflow as it was at one version of its configuration. */
@@ -66,6 +67,7 @@ typedef struct KtWorkflow
 	int32		default_priority;
 	int32		evaluated_version;	/* tasks of earlier ones are placed anew when they come back */
 	KtWorkflowConfiguration *configuration;
+	MemoryContext context;		/* of its texts and its configuration */
 } KtWorkflow;
 
 typedef struct KtConfig KtConfig;
@@ -79,8 +81,11 @@ extern KtConfig *kt_config(void);
 /* Counts the refreshes, for those who keep what follows from it. */
 extern uint64 kt_config_generation(void);
 
-/* One that lives as long as its context and is never refreshed: the router's. */
+/* One that lives as long as its context and is never refreshed as a whole: the router's. */
 extern KtConfig *kt_config_create(MemoryContext context);
+
+/* Forgets what it knows of one workspace; nothing that was found of it may be used again. */
+extern void kt_config_forget(KtConfig *config, const KtSid *workspace);
 
 /* NULL where there is no such object.  Call inside kt_spi_begin() .. kt_spi_end(). */
 extern const KtWorkspace *kt_config_workspace(KtConfig *config, const KtSid *sid);

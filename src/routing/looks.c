@@ -112,6 +112,16 @@ kt_looks_add(KtLooks *looks, const KtSid *workspace, const void *object)
 	append(looks, queue, object);
 }
 
+/* It has no more. */
+static void
+empty(Queue *queue)
+{
+	dlist_delete(&queue->node);
+	pfree(queue->objects);
+	queue->objects = NULL;
+	queue->first = queue->length = queue->capacity = 0;
+}
+
 /* From one queue; where that has no more, its memory is given back. */
 static int
 take_from(KtLooks *looks, Queue *queue, char *objects, int most)
@@ -124,14 +134,12 @@ take_from(KtLooks *looks, Queue *queue, char *objects, int most)
 	for (int i = 0; i < n; i++)
 		hash_search(looks->objects, objects + looks->size * i, HASH_REMOVE, NULL);
 	queue->first += n;
-	dlist_delete(&queue->node);
-	if (queue->first < queue->length)
-		dlist_push_tail(&looks->waiting, &queue->node);
+	if (queue->first == queue->length)
+		empty(queue);
 	else
 	{
-		pfree(queue->objects);
-		queue->objects = NULL;
-		queue->first = queue->length = queue->capacity = 0;
+		dlist_delete(&queue->node);
+		dlist_push_tail(&looks->waiting, &queue->node);
 	}
 	return n;
 }
@@ -185,18 +193,26 @@ kt_looks_take(KtLooks *looks, void *objects, int most)
 }
 
 void
-kt_looks_drain(KtLooks *looks, void (*take) (void *arg, const KtSid *workspace, const void *object), void *arg)
+kt_looks_drain(KtLooks *looks, const KtSid *workspace,
+			   void (*take) (void *arg, const KtSid *workspace, const void *object), void *arg)
 {
-	dlist_iter	iter;
+	Queue	   *queue = find_queue(looks, workspace);
 
-	dlist_foreach(iter, &looks->waiting)
+	for (int i = queue->first; i < queue->length; i++)
 	{
-		const Queue *queue = dlist_container(Queue, node, iter.cur);
-
-		for (int i = queue->first; i < queue->length; i++)
-			take(arg, &queue->workspace, queue->objects + looks->size * i);
+		hash_search(looks->objects, queue->objects + looks->size * i, HASH_REMOVE, NULL);
+		take(arg, workspace, queue->objects + looks->size * i);
 	}
-	kt_looks_clear(looks);
+	if (queue->first < queue->length)
+		empty(queue);
+}
+
+bool
+kt_looks_have(const KtLooks *looks, const KtSid *workspace)
+{
+	const Queue *queue = hash_search(looks->queues, workspace, HASH_FIND, NULL);
+
+	return queue != NULL && queue->first < queue->length;
 }
 
 bool

@@ -25,9 +25,11 @@ extern int	kt_looks_take(KtLooks *looks, void *objects, int most);
 extern int	kt_looks_take_where(KtLooks *looks, bool (*may) (void *arg, const KtSid *workspace), void *arg,
 								void *objects, int most);
 
-/* Calls a function for each, with its workspace, and forgets them. */
-extern void kt_looks_drain(KtLooks *looks, void (*take) (void *arg, const KtSid *workspace, const void *object),
-						   void *arg);
+/* Calls a function for each of a workspace, and forgets them. */
+extern void kt_looks_drain(KtLooks *looks, const KtSid *workspace,
+						   void (*take) (void *arg, const KtSid *workspace, const void *object), void *arg);
+
+extern bool kt_looks_have(const KtLooks *looks, const KtSid *workspace);
 
 extern bool kt_looks_are_left(const KtLooks *looks);
 

@@ -17,8 +17,6 @@
 #include "base/monotonic.h"
 #include "routing/pool_private.h"
 
-#define POOL_BLOCK (128 * 1024)
-
 /* Groups, and classes of a workspace, that are freed at a time. */
 #define MOST_COLLECTED 256
 
@@ -30,17 +28,10 @@ kt_pool_hash(KtPool *pool, const char *name, Size key, Size entry)
 	return hash_create(name, 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
-void *
-kt_pool_alloc(KtPool *pool, Size size)
-{
-	return MemoryContextAllocZero(pool->context, size);
-}
-
 KtPool *
 kt_pool_create(MemoryContext parent, KtPoolFault fault, void *fault_context)
 {
-	/* Blocks that double without end would take twice what is needed, for as long as the pool lives. */
-	MemoryContext context = AllocSetContextCreate(parent, "kin_tr pool", 0, POOL_BLOCK / 8, POOL_BLOCK);
+	MemoryContext context = AllocSetContextCreate(parent, "kin_tr pool", 0, KT_POOL_BLOCK / 8, KT_POOL_BLOCK);
 	KtPool	   *pool = MemoryContextAllocZero(context, sizeof(KtPool));
 
 	pool->context = context;
@@ -51,6 +42,7 @@ kt_pool_create(MemoryContext parent, KtPoolFault fault, void *fault_context)
 	dlist_init(&pool->eager);
 	dlist_init(&pool->empty_groups);
 	dlist_init(&pool->orphans);
+	dlist_init(&pool->closed);
 	pool->spaces = kt_pool_hash(pool, "spaces", sizeof(KtSid), sizeof(KtSpace));
 	pool->steps = kt_pool_hash(pool, "steps", sizeof(((KtStepPlan *) 0)->key), sizeof(KtStepPlan));
 	pool->workers = kt_pool_hash(pool, "workers", sizeof(KtSid), sizeof(KtPoolWorker));
@@ -86,9 +78,9 @@ compare_candidates(const pairingheap_node *a, const pairingheap_node *b, void *a
 }
 
 void
-kt_pool_init_candidates(KtPool *pool, KtSpace *space)
+kt_pool_init_candidates(KtSpace *space)
 {
-	MemoryContext old = MemoryContextSwitchTo(pool->context);
+	MemoryContext old = MemoryContextSwitchTo(space->context);
 
 	space->candidates = pairingheap_allocate(compare_candidates, NULL);
 	MemoryContextSwitchTo(old);
@@ -101,7 +93,9 @@ kt_pool_enter_match(KtPool *pool, KtGroup *group)
 	if (group->nheads > 0)
 		pairingheap_add(group->space->candidates, &group->candidate);
 	else
-		kt_set_add(pool, &group->space->unfilled, group, KT_PLACE_UNFILLED);
+		kt_set_add(&group->space->unfilled, group, KT_PLACE_UNFILLED);
+	if (group->space->closed)
+		return;
 	if (!group->space->eager)
 		dlist_push_tail(&pool->eager, &group->space->of_pool);
 	group->space->eager = true;
@@ -136,7 +130,7 @@ kt_pool_hold_group(KtPool *pool, KtGroup *group, int64 until)
 	if (group->held)
 		return;
 	group->held = true;
-	kt_vector_add(pool, &pool->held, group);
+	kt_vector_add(pool->context, &pool->held, group);
 }
 
 void
@@ -179,7 +173,7 @@ kt_pool_touch_worker(KtPool *pool, KtPoolWorker *worker, int channel)
 {
 	KtSpace    *space = worker->space;
 	KtFits	   *fits = &worker->class->fits;
-	KtPinnedEntry *pinned = hash_search(space->pinned_by_sid, &worker->sid, HASH_FIND, NULL);
+	KtGroupSet *pinned = kt_sid_map_find(space->pinned_by_sid, &worker->sid);
 
 	for (int i = 0; i < fits->length; i++)
 	{
@@ -190,7 +184,7 @@ kt_pool_touch_worker(KtPool *pool, KtPoolWorker *worker, int channel)
 	}
 	touch_all(pool, &space->open, channel);
 	if (pinned != NULL)
-		touch_all(pool, &pinned->groups, channel);
+		touch_all(pool, pinned, channel);
 	if (worker->name != NULL)
 		touch_all(pool, &worker->name->groups, channel);
 }

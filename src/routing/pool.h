@@ -34,6 +34,7 @@
 #include "base/sid.h"
 #include "expr/expr.h"
 #include "routing/config.h"
+#include "routing/pool_map.h"
 
 typedef struct KtPool KtPool;
 typedef struct KtSpace KtSpace;
@@ -68,6 +69,7 @@ typedef struct KtSlot
 {
 	pairingheap_node node;		/* in the class's idle heap, while idle */
 	KtPoolWorker *worker;
+	KtSid		channel;
 	bool		idle;			/* in the heap */
 	bool		available;
 	int32		capacity;
@@ -81,7 +83,8 @@ struct KtPoolWorker
 {
 	KtSid		sid;			/* hash key */
 	KtSpace    *space;
-	KtClass    *class;
+	dlist_node	of_space;
+	KtClass    *class;			/* NULL: it has yet to be read again */
 	dlist_node	of_class;
 	int64		version;
 	char	   *friendly_name;
@@ -94,6 +97,7 @@ struct KtPoolWorker
 	bool		stale;			/* out of date or locked: proposed to nobody until read again */
 	bool		passes;			/* of the space's trial, if that is the number */
 	uint64		trial;
+	int			nslots;
 	KtSlot	   *slots;			/* by channel number of the space */
 	dlist_head	reservations;	/* open */
 };
@@ -170,6 +174,7 @@ struct KtGroup
 {
 	pg_uuid_t	key;			/* hash key */
 	KtSpace    *space;
+	dlist_node	of_space;
 	KtSid		queue_sid;
 	const KtTaskQueue *queue;	/* NULL: routed to a worker, or the queue is gone */
 	KtQueueClasses *queue_classes;	/* likewise */
@@ -206,23 +211,30 @@ struct KtGroup
 struct KtSpace
 {
 	KtSid		sid;			/* hash key */
+	MemoryContext context;		/* of all that follows from its configuration */
+	dlist_head	workers;
+	dlist_head	groups;
+	bool		closed;			/* not matched, for its workers have yet to be read (again) */
+	dlist_node	of_closed;		/* then */
+
+	/* From here on it follows from its configuration. */
 	bool		lifo_first;
 	int			nchannels;
 	const KtTaskChannel **channels;
 	int			npaths;			/* what of a worker any expression reads */
 	KtPath	   *paths;
 	bool	   *path_is_tied;
-	HTAB	   *path_numbers;	/* by text */
-	HTAB	   *queues;			/* KtQueueClasses by sid */
+	int		   *paths_by_text;	/* their numbers, in order */
+	ktsidmap_hash *queues;		/* KtQueueClasses */
 	KtVector	classes;		/* by number */
 	uint64		next_number;
 	int			nindexes;		/* of classes, that there are or were */
 	KtVector	free_indexes;
 	dlist_head	empty_classes;
 	int			nempty_classes;
-	HTAB	   *classes_by_hash;
-	HTAB	   *classes_by_value;	/* path and value of a tie -> KtVector of KtClass */
-	HTAB	   *groups_by_value;	/* step and value of a tie -> KtGroupSet */
+	ktmap_hash *classes_by_hash;	/* the first KtClass of a hash */
+	ktmap_hash *classes_by_value;	/* path and value of a tie -> KtVector of KtClass */
+	ktmap_hash *groups_by_value;	/* step and value of a tie -> KtGroupSet */
 	KtGroupSet	tied;			/* groups */
 	KtGroupSet	untied;			/* all others, but the pinned */
 	KtVector	tied_steps;
@@ -231,8 +243,8 @@ struct KtSpace
 	KtGroup    *trying;			/* whose trial it is: of classes, or workers, that are idle */
 	uint64		trial;
 	dlist_head *idle;			/* by channel number: KtIdle of classes with idle workers */
-	HTAB	   *pinned_by_sid;	/* worker sid -> KtGroupSet */
-	HTAB	   *names;			/* of workers that there are, or that tasks name */
+	ktsidmap_hash *pinned_by_sid;	/* by worker: KtGroupSet */
+	HTAB	   *names;			/* of workers that there are, or that tasks name; NULL: none */
 	int			ntimed;			/* groups whose step reads the time */
 	int			ncounting;		/* groups whose step reads a channel's counters */
 	pairingheap *candidates;	/* touched groups: the one whose first task is next of all, first */
@@ -266,6 +278,8 @@ struct KtPool
 	TimestampTz now;			/* kin_tr's, of this turn */
 	uint64		sequence;
 	HTAB	   *spaces;
+	dlist_head	closed;			/* spaces */
+	bool		loading;		/* all that there are, and that are made, are closed */
 	HTAB	   *steps;
 	HTAB	   *workers;
 	HTAB	   *groups;
@@ -289,19 +303,32 @@ extern void kt_pool_destroy(KtPool *pool);
 
 /* Spaces and steps are read from the configuration; inside kt_spi_begin() .. end(). */
 extern KtSpace *kt_pool_space(KtPool *pool, const KtSid *workspace);
+
+/*
+ * Its configuration has changed: all that follows from it is forgotten, and it is closed.
+ * Its workers are to be read again, and its groups; it keeps who was reserved when, and
+ * what is open.
+ */
+extern void kt_pool_reset_space(KtPool *pool, const KtSid *workspace);
+
+/* Its workers have been read. */
+extern void kt_pool_open_space(KtPool *pool, KtSpace *space);
 extern KtStepPlan *kt_pool_step(KtPool *pool, KtSpace *space, const KtSid *workflow, int32 version,
 								int32 filter, int32 target);
 extern bool kt_pool_may_use(const KtPool *pool, const KtSid *workspace);
 
 /* NULL where there is none, or it is faulty. */
-extern const KtTaskQueue *kt_pool_queue(KtPool *pool, const KtSid *queue);
-extern const KtWorkflow *kt_pool_workflow(KtPool *pool, const KtSid *workflow, int32 version);
+extern const KtTaskQueue *kt_pool_queue(KtPool *pool, const KtSpace *space, const KtSid *queue);
+extern const KtWorkflow *kt_pool_workflow(KtPool *pool, const KtSpace *space, const KtSid *workflow,
+										  int32 version);
+
+/* The workspace in which an object was faulty; NULL: in none that there is. */
+extern const KtSid *kt_pool_faulty(KtPool *pool, const KtSid *object);
 extern int	kt_space_channel(KtSpace *space, const KtSid *channel); /* -1: unknown */
 
 /* The classes of a queue's workers, as far as it has been asked. */
 struct KtQueueClasses
 {
-	KtSid		sid;			/* hash key */
 	const KtTaskQueue *queue;
 	int		   *worker_paths;	/* by path of its expression */
 	int			capacity;		/* in bits, by index of a class: */
@@ -316,10 +343,10 @@ struct KtQueueClasses
 extern KtQueueClasses *kt_space_queue(KtPool *pool, KtSpace *space, const KtSid *queue, bool *newer);
 
 /* Is a class among them?  It is asked once. */
-extern bool kt_queue_has(KtPool *pool, KtQueueClasses *queue, const KtClass *class);
+extern bool kt_queue_has(KtQueueClasses *queue, const KtClass *class);
 extern bool kt_queue_was_asked(const KtQueueClasses *queue, const KtClass *class);
 
-extern void kt_vector_add(KtPool *pool, KtVector *vector, void *item);
+extern void kt_vector_add(MemoryContext context, KtVector *vector, void *item);
 
 /* A worker as the tables have it now; attributes NULL: it is gone. */
 typedef struct KtWorkerRow
@@ -361,7 +388,7 @@ typedef struct KtIdleSince
 extern void kt_pool_unmark_reserved(KtPool *pool, KtPoolWorker *worker, int channel,
 									const KtIdleSince *since);
 
-/* It was reserved then: for loading, while it is in no idle heap. */
+/* It was reserved then, as far as it is not known to have been later. */
 extern void kt_pool_note_reserved(KtPool *pool, KtPoolWorker *worker, int channel, TimestampTz at);
 
 /* Its open reservations.  Opening one that is known already does nothing, and is false. */
@@ -370,12 +397,6 @@ extern bool kt_pool_open(KtPool *pool, const KtSid *reservation, const KtSid *wo
 extern void kt_pool_close(KtPool *pool, const KtSid *reservation);
 extern void kt_pool_set_accepted(KtPool *pool, const KtSid *reservation, bool accepted);
 extern void kt_pool_close_task(KtPool *pool, const KtSid *task);
-
-/*
- * Who was reserved when, and what is open, as another pool has it; while nobody is
- * in an idle heap.
- */
-extern void kt_pool_inherit(KtPool *pool, KtPool *former);
 
 /* Puts a slot into its idle heap, or takes it out, as its state says. */
 extern void kt_pool_place_slot(KtPool *pool, KtPoolWorker *worker, int channel);

@@ -79,7 +79,7 @@ take_index(KtSpace *space)
 static KtClass *
 make_class(KtPool *pool, KtSpace *space, uint64 hash, const KtSid *activity, const KtValue *values)
 {
-	KtClass    *class = kt_pool_alloc(pool, sizeof(KtClass));
+	KtClass    *class = kt_space_alloc(space, sizeof(KtClass));
 	const KtActivity *configured = kt_config_activity(pool->config, activity);
 
 	class->hash = hash;
@@ -88,22 +88,22 @@ make_class(KtPool *pool, KtSpace *space, uint64 hash, const KtSid *activity, con
 	class->index = take_index(space);
 	class->activity = *activity;
 	class->available = configured != NULL && configured->available;
-	class->values = kt_pool_alloc(pool, sizeof(KtValue) * Max(space->npaths, 1));
+	class->values = kt_space_alloc(space, sizeof(KtValue) * Max(space->npaths, 1));
 	for (int i = 0; i < space->npaths; i++)
-		class->values[i] = kt_value_copy(&values[i], pool->context);
+		class->values[i] = kt_value_copy(&values[i], space->context);
 	dlist_init(&class->workers);
-	class->idle = kt_pool_alloc(pool, sizeof(KtIdle) * Max(space->nchannels, 1));
+	class->idle = kt_space_alloc(space, sizeof(KtIdle) * Max(space->nchannels, 1));
 	for (int i = 0; i < space->nchannels; i++)
 	{
 		class->idle[i].class = class;
 		class->idle[i].slots.ph_compare = compare_slots;
 		class->idle[i].slots.ph_arg = unconstify(bool *, &space->channels[i]->optimized);
 	}
-	kt_vector_add(pool, &space->classes, class);
+	kt_vector_add(space->context, &space->classes, class);
 	dlist_push_tail(&space->empty_classes, &class->of_empty);
 	space->nempty_classes++;
 	if (class->available)
-		kt_tie_add_class(pool, class);
+		kt_tie_add_class(class);
 	kt_tie_touch_groups(pool, class);
 	return class;
 }
@@ -113,16 +113,12 @@ KtClass *
 kt_class_find(KtPool *pool, KtSpace *space, const KtSid *activity, const KtValue *values)
 {
 	uint64		hash = hash_bytes_extended((const unsigned char *) activity, sizeof(KtSid), 0);
-	KtClassEntry *entry;
 	KtClass    *class;
-	bool		found;
+	void	  **first;
 
 	for (int i = 0; i < space->npaths; i++)
 		hash = hash_combine64(hash, hash_value(&values[i]));
-	entry = hash_search(space->classes_by_hash, &hash, HASH_ENTER, &found);
-	if (!found)
-		entry->first = NULL;
-	for (class = entry->first; class != NULL; class = class->next)
+	for (class = kt_map_find(space->classes_by_hash, hash); class != NULL; class = class->next)
 	{
 		bool		same = kt_sid_equal(&class->activity, activity);
 
@@ -132,8 +128,9 @@ kt_class_find(KtPool *pool, KtSpace *space, const KtSid *activity, const KtValue
 			return class;
 	}
 	class = make_class(pool, space, hash, activity, values);
-	class->next = entry->first;
-	entry->first = class;
+	first = kt_map_enter(space->classes_by_hash, hash);
+	class->next = *first;
+	*first = class;
 	return class;
 }
 
@@ -174,20 +171,20 @@ void
 kt_class_free(KtPool *pool, KtClass *class)
 {
 	KtSpace    *space = class->space;
-	KtClassEntry *entry = hash_search(space->classes_by_hash, &class->hash, HASH_FIND, NULL);
+	KtClass   **first = (KtClass **) kt_map_enter(space->classes_by_hash, class->hash);
 	KtClass   **link;
 
-	for (link = &entry->first; *link != class; link = &(*link)->next)
+	for (link = first; *link != class; link = &(*link)->next)
 		;
 	*link = class->next;
-	if (entry->first == NULL)
-		hash_search(space->classes_by_hash, &class->hash, HASH_REMOVE, NULL);
+	if (*first == NULL)
+		(void) ktmap_delete(space->classes_by_hash, class->hash);
 	kt_fit_drop_class(pool, class);
 	kt_queues_forget(space, class);
 	if (class->available)
 		kt_tie_remove_class(class);
 	kt_classes_remove(&space->classes, class);
-	kt_vector_add(pool, &space->free_indexes, (void *) (intptr_t) class->index);
+	kt_vector_add(space->context, &space->free_indexes, (void *) (intptr_t) class->index);
 	dlist_delete(&class->of_empty);
 	space->nempty_classes--;
 	for (int i = 0; i < space->npaths; i++)

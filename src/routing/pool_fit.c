@@ -27,14 +27,14 @@
 /* ------------------------------------------------------------------ links */
 
 static void
-add_fit(KtPool *pool, KtFits *fits, void *other, int position)
+add_fit(MemoryContext context, KtFits *fits, void *other, int position)
 {
 	if (fits->length == fits->capacity)
 	{
 		int			capacity = Max(4, fits->capacity * 2);
 
 		if (fits->items == NULL)
-			fits->items = MemoryContextAlloc(pool->context, sizeof(KtFit) * capacity);
+			fits->items = MemoryContextAlloc(context, sizeof(KtFit) * capacity);
 		else
 			fits->items = repalloc_huge(fits->items, sizeof(KtFit) * capacity);
 		fits->capacity = capacity;
@@ -50,8 +50,8 @@ link_fit(KtPool *pool, KtGroup *group, KtClass *class)
 	int			in_group = group->fits.length;
 	int			in_class = class->fits.length;
 
-	add_fit(pool, &group->fits, class, in_class);
-	add_fit(pool, &class->fits, group, in_group);
+	add_fit(group->space->context, &group->fits, class, in_class);
+	add_fit(group->space->context, &class->fits, group, in_group);
 	pool->nfits++;
 }
 
@@ -102,7 +102,7 @@ open_group(KtPool *pool, KtGroup *group)
 		pfree(group->fits.items);
 	memset(&group->fits, 0, sizeof(KtFits));
 	group->open = true;
-	kt_set_add(pool, &group->space->open, group, KT_PLACE_OPEN);
+	kt_set_add(&group->space->open, group, KT_PLACE_OPEN);
 }
 
 static bool
@@ -209,7 +209,7 @@ static bool
 fits(KtPool *pool, const KtGroup *group, const KtClass *class)
 {
 	return class->available && group->queue_classes != NULL &&
-		kt_queue_has(pool, group->queue_classes, class) && step_fits(pool, group, class, NULL);
+		kt_queue_has(group->queue_classes, class) && step_fits(pool, group, class, NULL);
 }
 
 bool

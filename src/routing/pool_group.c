@@ -38,12 +38,11 @@ kt_pool_group(KtPool *pool, const pg_uuid_t *key)
 static KtGroupSet *
 pinned_to(KtSpace *space, const KtSid *worker)
 {
-	bool		found;
-	KtPinnedEntry *entry = hash_search(space->pinned_by_sid, worker, HASH_ENTER, &found);
+	KtGroupSet **groups = (KtGroupSet **) kt_sid_map_enter(space->pinned_by_sid, worker);
 
-	if (!found)
-		memset(&entry->groups, 0, sizeof(KtGroupSet));
-	return &entry->groups;
+	if (*groups == NULL)
+		*groups = kt_space_alloc(space, sizeof(KtGroupSet));
+	return *groups;
 }
 
 /* For whom a group is: one worker by sid, one by name, nobody at all, or all who fit. */
@@ -82,16 +81,16 @@ find_pin(const KtStepPlan *step, const KtGroupRow *row)
 }
 
 static void
-pin_group(KtPool *pool, KtGroup *group, const Pin *pin)
+pin_group(KtGroup *group, const Pin *pin)
 {
 	group->direct = pin->direct;
 	group->pinned_sid = pin->sid;
 	if (!kt_sid_is_null(&pin->sid))
-		kt_set_add(pool, pinned_to(group->space, &pin->sid), group, KT_PLACE_INDEX);
+		kt_set_add(pinned_to(group->space, &pin->sid), group, KT_PLACE_INDEX);
 	else if (pin->name != NULL)
 	{
-		group->pinned_name = kt_pool_enter_name(pool, group->space, pin->name);
-		kt_set_add(pool, &group->pinned_name->groups, group, KT_PLACE_INDEX);
+		group->pinned_name = kt_pool_enter_name(group->space, pin->name);
+		kt_set_add(&group->pinned_name->groups, group, KT_PLACE_INDEX);
 	}
 }
 
@@ -107,7 +106,8 @@ unpin_group(KtGroup *group)
 		if (groups->length > 0)
 			return;
 		pfree(groups->items);
-		hash_search(group->space->pinned_by_sid, &group->pinned_sid, HASH_REMOVE, NULL);
+		pfree(groups);
+		(void) ktsidmap_delete(group->space->pinned_by_sid, group->pinned_sid);
 	}
 	else if (group->pinned_name != NULL)
 	{
@@ -132,13 +132,13 @@ read_values(const KtExpr *expression, Jsonb *attributes)
 }
 
 static void
-copy_values(KtPool *pool, KtGroup *group, const KtExpr *expression, const KtValue *values)
+copy_values(KtGroup *group, const KtExpr *expression, const KtValue *values)
 {
 	if (expression == NULL)
 		return;
-	group->values = kt_pool_alloc(pool, sizeof(KtValue) * Max(expression->npaths, 1));
+	group->values = kt_space_alloc(group->space, sizeof(KtValue) * Max(expression->npaths, 1));
 	for (uint32 i = 0; i < expression->npaths; i++)
-		group->values[i] = kt_value_copy(&values[i], pool->context);
+		group->values[i] = kt_value_copy(&values[i], group->space->context);
 	group->space->ntimed += (expression->subjects & (1 << KT_SUBJECT_TASKROUTER)) != 0;
 	group->space->ncounting += (expression->subjects & (1 << KT_SUBJECT_CHANNEL)) != 0;
 }
@@ -185,10 +185,11 @@ kt_pool_make_group(KtPool *pool, const KtGroupRow *row)
 	group->channel = channel;
 	group->step = step;
 	group->ignore_capacity = row->ignore_capacity;
-	copy_values(pool, group, expression, values);
+	dlist_push_tail(&space->groups, &group->of_space);
+	copy_values(group, expression, values);
 	group->pinned = pin.pinned;
-	kt_tie_add_group(pool, group);
-	pin_group(pool, group, &pin);
+	kt_tie_add_group(group);
+	pin_group(group, &pin);
 	note_empty(pool, group);
 	return group;
 }
@@ -216,6 +217,22 @@ kt_group_free(KtPool *pool, KtGroup *group)
 	if (group->heads != NULL)
 		pfree(group->heads);
 	note_filled(pool, group);
+	dlist_delete(&group->of_space);
+	hash_search(pool->groups, &group->key, HASH_REMOVE, NULL);
+}
+
+void
+kt_group_forget(KtPool *pool, KtGroup *group)
+{
+	for (int i = 0; i < group->nheads; i++)
+		hash_search(pool->head_groups, &group->heads[i].sid, HASH_REMOVE, NULL);
+	if (group->nheads == 0)
+		note_filled(pool, group);
+	pool->nfits -= group->fits.length;
+	for (int i = pool->held.length - 1; group->held && i >= 0; i--)
+		if (pool->held.items[i] == group)
+			pool->held.items[i] = pool->held.items[--pool->held.length];
+	dlist_delete(&group->of_space);
 	hash_search(pool->groups, &group->key, HASH_REMOVE, NULL);
 }
 
@@ -239,7 +256,7 @@ insert_head(KtPool *pool, KtGroup *group, const KtHead *head)
 		int			capacity = Max(1, group->heads_capacity * 2);
 
 		if (group->heads == NULL)
-			group->heads = MemoryContextAlloc(pool->context, sizeof(KtHead) * capacity);
+			group->heads = MemoryContextAlloc(group->space->context, sizeof(KtHead) * capacity);
 		else
 			group->heads = repalloc(group->heads, sizeof(KtHead) * capacity);
 		group->heads_capacity = capacity;

@@ -10,30 +10,6 @@
 #include "routing/pool.h"
 
 /* Entries of hash tables. */
-typedef struct KtClassesEntry
-{
-	uint64		key;
-	KtVector	classes;		/* by number */
-} KtClassesEntry;
-
-typedef struct KtGroupsEntry
-{
-	uint64		key;
-	KtGroupSet	groups;
-} KtGroupsEntry;
-
-typedef struct KtPinnedEntry
-{
-	KtSid		worker;
-	KtGroupSet	groups;
-} KtPinnedEntry;
-
-typedef struct KtPathEntry
-{
-	const char *text;
-	int			number;
-} KtPathEntry;
-
 /* By the key of a worker's name: see base/name.h. */
 struct KtNameEntry
 {
@@ -41,12 +17,6 @@ struct KtNameEntry
 	KtPoolWorker *worker;		/* of this name */
 	KtGroupSet	groups;			/* for whoever has it */
 };
-
-typedef struct KtClassEntry
-{
-	uint64		key;
-	KtClass    *first;
-} KtClassEntry;
 
 typedef struct KtHeadEntry
 {
@@ -71,13 +41,16 @@ typedef struct KtConfiguredKey
 typedef struct KtConfigured
 {
 	KtConfiguredKey key;
+	KtSid		workspace;
 	const void *object;			/* NULL: there is none, or it is faulty */
 } KtConfigured;
 
+/* Blocks that double without end would take twice what is needed, for as long as the pool lives. */
+#define KT_POOL_BLOCK (128 * 1024)
+
 /* pool.c */
 extern HTAB *kt_pool_hash(KtPool *pool, const char *name, Size key, Size entry);
-extern void *kt_pool_alloc(KtPool *pool, Size size);	/* zeroed */
-extern void kt_pool_init_candidates(KtPool *pool, KtSpace *space);
+extern void kt_pool_init_candidates(KtSpace *space);
 extern void kt_pool_enter_match(KtPool *pool, KtGroup *group);
 
 /* pool_set.c: the sets that a group may be in. */
@@ -86,7 +59,7 @@ extern void kt_pool_enter_match(KtPool *pool, KtGroup *group);
 #define KT_PLACE_INDEX		2	/* the tied, the untied, or those pinned to a worker */
 #define KT_PLACE_VALUES		3	/* and the next: by each value that its step ties */
 
-extern void kt_set_add(KtPool *pool, KtGroupSet *set, KtGroup *group, int nth);
+extern void kt_set_add(KtGroupSet *set, KtGroup *group, int nth);
 extern void kt_set_remove(KtGroupSet *set, KtGroup *group, int nth);
 
 /* Of classes in the order of their numbers: the first of at least that number. */
@@ -100,15 +73,18 @@ extern void kt_classes_remove(KtVector *classes, const KtClass *class);
 extern int	kt_space_path(KtSpace *space, const KtPath *path);
 
 /* The numbers of those of an expression, of other subjects -1; NULL where one is unknown. */
-extern int *kt_space_paths(KtPool *pool, KtSpace *space, const KtExpr *expression);
+extern int *kt_space_paths(KtSpace *space, const KtExpr *expression);
+
+/* Zeroed; it lasts until the space is reset. */
+extern void *kt_space_alloc(KtSpace *space, Size size);
 
 /* pool_queue.c: what is known of a class, which is about to go. */
 extern void kt_queues_forget(KtSpace *space, const KtClass *class);
 
 /* pool_tie.c: the values by which groups and classes find each other. */
-extern void kt_tie_add_class(KtPool *pool, KtClass *class);
+extern void kt_tie_add_class(KtClass *class);
 extern void kt_tie_remove_class(KtClass *class);
-extern void kt_tie_add_group(KtPool *pool, KtGroup *group);
+extern void kt_tie_add_group(KtGroup *group);
 extern void kt_tie_remove_group(KtGroup *group);
 
 /* Values that a group or class is entered under, at most. */
@@ -147,11 +123,16 @@ extern void kt_value_free(KtValue *value);
 
 /* pool_worker.c */
 extern KtNameEntry *kt_pool_find_name(KtSpace *space, const bytea *key);
-extern KtNameEntry *kt_pool_enter_name(KtPool *pool, KtSpace *space, const bytea *key);
+extern KtNameEntry *kt_pool_enter_name(KtSpace *space, const bytea *key);
 extern void kt_pool_leave_name(KtSpace *space, KtNameEntry *entry);
 extern void kt_pool_touch_idle(KtPool *pool, KtPoolWorker *worker);
 
-/* pool_group.c: it has no tasks. */
+/* All that follows from its space's configuration is about to go, or has changed. */
+extern void kt_worker_detach(KtPoolWorker *worker);
+extern void kt_worker_set_slots(KtPool *pool, KtPoolWorker *worker);
+
+/* pool_group.c: one without tasks; and one whose space is reset, which frees the rest. */
 extern void kt_group_free(KtPool *pool, KtGroup *group);
+extern void kt_group_forget(KtPool *pool, KtGroup *group);
 
 #endif							/* KIN_TR_ROUTING_POOL_PRIVATE_H */

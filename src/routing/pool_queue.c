@@ -14,25 +14,25 @@
 KtQueueClasses *
 kt_space_queue(KtPool *pool, KtSpace *space, const KtSid *sid, bool *newer)
 {
-	KtQueueClasses *entry = hash_search(space->queues, sid, HASH_FIND, NULL);
+	KtQueueClasses *entry = kt_sid_map_find(space->queues, sid);
 	const KtTaskQueue *queue;
 	int		   *paths = NULL;
 
 	*newer = false;
 	if (entry != NULL)
 		return entry;
-	queue = kt_pool_queue(pool, sid);
+	queue = kt_pool_queue(pool, space, sid);
 	if (queue == NULL || !kt_sid_equal(&queue->workspace, &space->sid))
 		return NULL;
-	if (queue->expression != NULL && (paths = kt_space_paths(pool, space, queue->expression)) == NULL)
+	if (queue->expression != NULL && (paths = kt_space_paths(space, queue->expression)) == NULL)
 	{
 		*newer = true;
 		return NULL;
 	}
-	entry = hash_search(space->queues, sid, HASH_ENTER, NULL);
-	memset((char *) entry + sizeof(KtSid), 0, sizeof(KtQueueClasses) - sizeof(KtSid));
+	entry = kt_space_alloc(space, sizeof(KtQueueClasses));
 	entry->queue = queue;
 	entry->worker_paths = paths;
+	*kt_sid_map_enter(space->queues, sid) = entry;
 	return entry;
 }
 
@@ -49,17 +49,17 @@ kt_queue_was_asked(const KtQueueClasses *queue, const KtClass *class)
 }
 
 static uint64 *
-grow(KtPool *pool, uint64 *bits, int from, int to)
+grow(KtSpace *space, uint64 *bits, int from, int to)
 {
 	if (bits == NULL)
-		return kt_pool_alloc(pool, to / 8);
+		return kt_space_alloc(space, to / 8);
 	bits = repalloc_huge(bits, to / 8);
 	memset((char *) bits + from / 8, 0, (to - from) / 8);
 	return bits;
 }
 
 static void
-make_room(KtPool *pool, KtQueueClasses *queue, int index)
+make_room(KtSpace *space, KtQueueClasses *queue, int index)
 {
 	int			capacity = Max(64, queue->capacity);
 
@@ -67,8 +67,8 @@ make_room(KtPool *pool, KtQueueClasses *queue, int index)
 		capacity *= 2;
 	if (capacity == queue->capacity)
 		return;
-	queue->asked = grow(pool, queue->asked, queue->capacity, capacity);
-	queue->in = grow(pool, queue->in, queue->capacity, capacity);
+	queue->asked = grow(space, queue->asked, queue->capacity, capacity);
+	queue->in = grow(space, queue->in, queue->capacity, capacity);
 	queue->capacity = capacity;
 }
 
@@ -90,13 +90,13 @@ evaluate(const KtQueueClasses *queue, const KtClass *class)
 }
 
 bool
-kt_queue_has(KtPool *pool, KtQueueClasses *queue, const KtClass *class)
+kt_queue_has(KtQueueClasses *queue, const KtClass *class)
 {
 	uint64		bit = bit_of(class);
 
 	if (!kt_queue_was_asked(queue, class))
 	{
-		make_room(pool, queue, class->index);
+		make_room(class->space, queue, class->index);
 		if (evaluate(queue, class))
 			queue->in[class->index / 64] |= bit;
 		queue->asked[class->index / 64] |= bit;
@@ -107,14 +107,17 @@ kt_queue_has(KtPool *pool, KtQueueClasses *queue, const KtClass *class)
 void
 kt_queues_forget(KtSpace *space, const KtClass *class)
 {
-	HASH_SEQ_STATUS scan;
-	KtQueueClasses *queue;
+	ktsidmap_iterator scan;
+	KtSidMapEntry *entry;
 
-	hash_seq_init(&scan, space->queues);
-	while ((queue = hash_seq_search(&scan)) != NULL)
-		if (kt_queue_was_asked(queue, class))
-		{
-			queue->asked[class->index / 64] &= ~bit_of(class);
-			queue->in[class->index / 64] &= ~bit_of(class);
-		}
+	ktsidmap_start_iterate(space->queues, &scan);
+	while ((entry = ktsidmap_iterate(space->queues, &scan)) != NULL)
+	{
+		KtQueueClasses *queue = entry->value;
+
+		if (!kt_queue_was_asked(queue, class))
+			continue;
+		queue->asked[class->index / 64] &= ~bit_of(class);
+		queue->in[class->index / 64] &= ~bit_of(class);
+	}
 }

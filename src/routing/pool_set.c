@@ -12,14 +12,14 @@
 #include "routing/pool_private.h"
 
 void
-kt_vector_add(KtPool *pool, KtVector *vector, void *item)
+kt_vector_add(MemoryContext context, KtVector *vector, void *item)
 {
 	if (vector->length == vector->capacity)
 	{
 		int			capacity = Max(4, vector->capacity * 2);
 
 		if (vector->items == NULL)
-			vector->items = MemoryContextAlloc(pool->context, sizeof(void *) * capacity);
+			vector->items = MemoryContextAlloc(context, sizeof(void *) * capacity);
 		else
 			vector->items = repalloc_huge(vector->items, sizeof(void *) * capacity);
 		vector->capacity = capacity;
@@ -28,14 +28,14 @@ kt_vector_add(KtPool *pool, KtVector *vector, void *item)
 }
 
 void
-kt_set_add(KtPool *pool, KtGroupSet *set, KtGroup *group, int nth)
+kt_set_add(KtGroupSet *set, KtGroup *group, int nth)
 {
 	if (set->length == set->capacity)
 	{
 		int			capacity = Max(1, set->capacity * 2);
 
 		if (set->items == NULL)
-			set->items = MemoryContextAlloc(pool->context, sizeof(*set->items) * capacity);
+			set->items = MemoryContextAlloc(group->space->context, sizeof(*set->items) * capacity);
 		else
 			set->items = repalloc_huge(set->items, sizeof(*set->items) * capacity);
 		set->capacity = capacity;

@@ -7,9 +7,8 @@
  */
 #include "postgres.h"
 
-#include "common/hashfn.h"
+#include "utils/memutils.h"
 
-#include "base/name.h"
 #include "base/spi.h"
 #include "routing/batch.h"
 #include "routing/pool_private.h"
@@ -33,7 +32,7 @@ fetch(void *context)
 
 /* One that cannot be compiled concerns nobody but those who use it. */
 static const void *
-find_configured(KtPool *pool, const KtSid *sid, int32 version)
+find_configured(KtPool *pool, const KtSpace *space, const KtSid *sid, int32 version)
 {
 	KtConfiguredKey key;
 	KtConfigured *entry;
@@ -47,6 +46,7 @@ find_configured(KtPool *pool, const KtSid *sid, int32 version)
 	entry = hash_search(pool->configured, &key, HASH_ENTER, &found);
 	if (found)
 		return entry->object;
+	entry->workspace = space->sid;
 	entry->object = NULL;
 	wanted.entry = entry;
 	error = kt_try(fetch, &wanted);
@@ -59,29 +59,71 @@ find_configured(KtPool *pool, const KtSid *sid, int32 version)
 }
 
 const KtTaskQueue *
-kt_pool_queue(KtPool *pool, const KtSid *queue)
+kt_pool_queue(KtPool *pool, const KtSpace *space, const KtSid *queue)
 {
-	return find_configured(pool, queue, 0);
+	return find_configured(pool, space, queue, 0);
 }
 
 const KtWorkflow *
-kt_pool_workflow(KtPool *pool, const KtSid *workflow, int32 version)
+kt_pool_workflow(KtPool *pool, const KtSpace *space, const KtSid *workflow, int32 version)
 {
-	return find_configured(pool, workflow, version);
+	return find_configured(pool, space, workflow, version);
+}
+
+const KtSid *
+kt_pool_faulty(KtPool *pool, const KtSid *object)
+{
+	const KtSid *workspace = NULL;
+	HASH_SEQ_STATUS scan;
+	KtConfigured *entry;
+
+	hash_seq_init(&scan, pool->configured);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+		if (kt_sid_equal(&entry->key.sid, object))
+			workspace = &entry->workspace;
+	return workspace;
+}
+
+void *
+kt_space_alloc(KtSpace *space, Size size)
+{
+	return MemoryContextAllocZero(space->context, size);
+}
+
+/* ------------------------------------------------------------------ paths */
+
+/* Where a path is among those by text, or would be. */
+static int
+find_place(const KtSpace *space, const char *text)
+{
+	int			low = 0;
+	int			high = space->npaths;
+
+	while (low < high)
+	{
+		int			middle = low + (high - low) / 2;
+
+		if (strcmp(space->paths[space->paths_by_text[middle]].text, text) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
 }
 
 int
 kt_space_path(KtSpace *space, const KtPath *path)
 {
-	KtPathEntry *entry = hash_search(space->path_numbers, &path->text, HASH_FIND, NULL);
+	int			place = find_place(space, path->text);
+	int			number = place < space->npaths ? space->paths_by_text[place] : -1;
 
-	return entry != NULL ? entry->number : -1;
+	return number >= 0 && strcmp(space->paths[number].text, path->text) == 0 ? number : -1;
 }
 
 int *
-kt_space_paths(KtPool *pool, KtSpace *space, const KtExpr *expression)
+kt_space_paths(KtSpace *space, const KtExpr *expression)
 {
-	int		   *numbers = kt_pool_alloc(pool, sizeof(int) * Max(expression->npaths, 1));
+	int		   *numbers = kt_space_alloc(space, sizeof(int) * Max(expression->npaths, 1));
 
 	for (uint32 i = 0; i < expression->npaths; i++)
 	{
@@ -97,42 +139,54 @@ kt_space_paths(KtPool *pool, KtSpace *space, const KtExpr *expression)
 	return numbers;
 }
 
-/* Each class has a value for each of them. */
-static bool
-note_path(KtPool *pool, KtSpace *space, const KtPath *path)
+static void
+make_room_for_paths(KtSpace *space)
 {
-	KtPathEntry *entry;
+	Size		n = space->npaths + 16;
+
+	if (space->npaths == 0)
+	{
+		space->paths = kt_space_alloc(space, sizeof(KtPath) * n);
+		space->path_is_tied = kt_space_alloc(space, sizeof(bool) * n);
+		space->paths_by_text = kt_space_alloc(space, sizeof(int) * n);
+	}
+	else if (space->npaths % 16 == 0)
+	{
+		space->paths = repalloc(space->paths, sizeof(KtPath) * n);
+		space->path_is_tied = repalloc(space->path_is_tied, sizeof(bool) * n);
+		space->paths_by_text = repalloc(space->paths_by_text, sizeof(int) * n);
+	}
+}
+
+/* Each class has a value for each of them; false where there is no room for more. */
+static bool
+note_path(KtSpace *space, const KtPath *path)
+{
+	int			place;
 
 	if (path->subject != KT_SUBJECT_WORKER || kt_space_path(space, path) >= 0)
 		return true;
 	if (space->npaths == KT_MAX_WORKER_PATHS)
 		return false;
-	if (space->npaths % 16 == 0)
-	{
-		Size		n = space->npaths + 16;
-
-		space->paths = space->paths == NULL ? kt_pool_alloc(pool, sizeof(KtPath) * n) :
-			repalloc(space->paths, sizeof(KtPath) * n);
-		space->path_is_tied = space->path_is_tied == NULL ? kt_pool_alloc(pool, sizeof(bool) * n) :
-			repalloc(space->path_is_tied, sizeof(bool) * n);
-	}
-	entry = hash_search(space->path_numbers, &path->text, HASH_ENTER, NULL);
-	entry->number = space->npaths++;
-	space->paths[entry->number] = *path;
-	space->path_is_tied[entry->number] = false;
+	make_room_for_paths(space);
+	place = find_place(space, path->text);
+	memmove(&space->paths_by_text[place + 1], &space->paths_by_text[place], sizeof(int) * (space->npaths - place));
+	space->paths_by_text[place] = space->npaths;
+	space->paths[space->npaths] = *path;
+	space->path_is_tied[space->npaths] = false;
+	space->npaths++;
 	return true;
 }
 
-/* False where it reads more than there is room for. */
 static bool
-note_expression(KtPool *pool, KtSpace *space, const KtExpr *expression)
+note_expression(KtSpace *space, const KtExpr *expression)
 {
 	KtTie		tie;
 
 	if (expression == NULL)
 		return true;
 	for (uint32 i = 0; i < expression->npaths; i++)
-		if (!note_path(pool, space, &expression->paths[i]))
+		if (!note_path(space, &expression->paths[i]))
 			return false;
 	if (kt_expr_tie(expression, &tie))
 		space->path_is_tied[kt_space_path(space, &expression->paths[tie.worker_path])] = true;
@@ -140,26 +194,26 @@ note_expression(KtPool *pool, KtSpace *space, const KtExpr *expression)
 }
 
 static bool
-note_target(KtPool *pool, KtSpace *space, const KtTarget *target)
+note_target(KtSpace *space, const KtTarget *target)
 {
 	if (target == NULL)
 		return true;
 	for (uint32 i = 0; target->order_by != NULL && i < target->order_by->nkeys; i++)
-		if (!note_path(pool, space, &target->order_by->keys[i].path))
+		if (!note_path(space, &target->order_by->keys[i].path))
 			return false;
-	return note_expression(pool, space, target->expression);
+	return note_expression(space, target->expression);
 }
 
 static bool
-note_workflow(KtPool *pool, KtSpace *space, const KtWorkflow *workflow)
+note_workflow(KtSpace *space, const KtWorkflow *workflow)
 {
 	const KtWorkflowConfiguration *configuration = workflow != NULL ? workflow->configuration : NULL;
 	bool		noted = true;
 
 	for (int f = 0; configuration != NULL && f < configuration->nfilters; f++)
 		for (int t = 0; t < configuration->filters[f].ntargets; t++)
-			noted = note_target(pool, space, &configuration->filters[f].targets[t]) && noted;
-	return (configuration == NULL || note_target(pool, space, configuration->default_target)) && noted;
+			noted = note_target(space, &configuration->filters[f].targets[t]) && noted;
+	return (configuration == NULL || note_target(space, configuration->default_target)) && noted;
 }
 
 /* Steps and queues that read more wait for the workspace to be tidied. */
@@ -188,9 +242,9 @@ note_paths(KtPool *pool, KtSpace *space)
 	for (uint64 i = 0; i < n; i++)
 	{
 		KtSid		sid = (SPI_tuptable = table, kt_column_sid(i, 1));
-		const KtTaskQueue *queue = kt_pool_queue(pool, &sid);
+		const KtTaskQueue *queue = kt_pool_queue(pool, space, &sid);
 
-		if (queue != NULL && !note_expression(pool, space, queue->expression))
+		if (queue != NULL && !note_expression(space, queue->expression))
 			tell_of_too_many(pool, &sid);
 	}
 	n = kt_spi_latest(&versions, values, NULL);
@@ -200,7 +254,7 @@ note_paths(KtPool *pool, KtSpace *space)
 		KtSid		sid = (SPI_tuptable = table, kt_column_sid(i, 1));
 		int32		number = kt_column_int32(i, 2);
 
-		if (!note_workflow(pool, space, kt_pool_workflow(pool, &sid, number)))
+		if (!note_workflow(space, kt_pool_workflow(pool, space, &sid, number)))
 			tell_of_too_many(pool, &sid);
 	}
 }
@@ -215,8 +269,8 @@ load_channels(KtPool *pool, KtSpace *space)
 	uint64		n = kt_spi_latest(&channels, values, NULL);
 	SPITupleTable *table = SPI_tuptable;
 
-	space->channels = kt_pool_alloc(pool, sizeof(KtTaskChannel *) * Max(n, 1));
-	space->idle = kt_pool_alloc(pool, sizeof(dlist_head) * Max(n, 1));
+	space->channels = kt_space_alloc(space, sizeof(KtTaskChannel *) * Max(n, 1));
+	space->idle = kt_space_alloc(space, sizeof(dlist_head) * Max(n, 1));
 	for (uint64 i = 0; i < n; i++)
 	{
 		KtSid		sid = (SPI_tuptable = table, kt_column_sid(i, 1));
@@ -230,42 +284,6 @@ load_channels(KtPool *pool, KtSpace *space)
 	}
 }
 
-static HTAB *
-make_names(KtPool *pool)
-{
-	HASHCTL		control = {
-		.keysize = sizeof(bytea *), .entrysize = sizeof(KtNameEntry), .hcxt = pool->context,
-		.hash = kt_name_hash, .match = kt_name_match
-	};
-
-	return hash_create("names", 64, &control, HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
-}
-
-static uint32
-hash_path(const void *key, Size size)
-{
-	const char *text = *(const char *const *) key;
-
-	return hash_bytes((const unsigned char *) text, strlen(text));
-}
-
-static int
-compare_paths(const void *a, const void *b, Size size)
-{
-	return strcmp(*(const char *const *) a, *(const char *const *) b);
-}
-
-static HTAB *
-make_path_numbers(KtPool *pool)
-{
-	HASHCTL		control = {
-		.keysize = sizeof(char *), .entrysize = sizeof(KtPathEntry), .hcxt = pool->context,
-		.hash = hash_path, .match = compare_paths
-	};
-
-	return hash_create("paths", 64, &control, HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
-}
-
 bool
 kt_pool_may_use(const KtPool *pool, const KtSid *workspace)
 {
@@ -275,33 +293,122 @@ kt_pool_may_use(const KtPool *pool, const KtSid *workspace)
 	return !pool->restricted;
 }
 
+/* All that follows from its configuration; false where it is gone. */
+static bool
+set_up(KtPool *pool, KtSpace *space)
+{
+	const KtWorkspace *configured = kt_config_workspace(pool->config, &space->sid);
+
+	if (configured == NULL)
+		return false;
+	space->lifo_first = configured->lifo_first;
+	dlist_init(&space->empty_classes);
+	kt_pool_init_candidates(space);
+	space->classes_by_hash = ktmap_create(space->context, KT_MAP_SIZE, NULL);
+	space->classes_by_value = ktmap_create(space->context, KT_MAP_SIZE, NULL);
+	space->groups_by_value = ktmap_create(space->context, KT_MAP_SIZE, NULL);
+	space->pinned_by_sid = ktsidmap_create(space->context, KT_MAP_SIZE, NULL);
+	space->queues = ktsidmap_create(space->context, KT_MAP_SIZE, NULL);
+	load_channels(pool, space);
+	note_paths(pool, space);
+	return true;
+}
+
+static void
+close_space(KtPool *pool, KtSpace *space)
+{
+	space->closed = true;
+	dlist_push_tail(&pool->closed, &space->of_closed);
+}
+
 KtSpace *
 kt_pool_space(KtPool *pool, const KtSid *workspace)
 {
-	bool		found;
 	KtSpace    *space = hash_search(pool->spaces, workspace, HASH_FIND, NULL);
-	const KtWorkspace *configured;
 
 	if (space != NULL)
 		return space;
-	if (!kt_pool_may_use(pool, workspace) ||
-		(configured = kt_config_workspace(pool->config, workspace)) == NULL)
+	if (!kt_pool_may_use(pool, workspace) || kt_config_workspace(pool->config, workspace) == NULL)
 		return NULL;
-	space = hash_search(pool->spaces, workspace, HASH_ENTER, &found);
+	space = hash_search(pool->spaces, workspace, HASH_ENTER, NULL);
 	memset((char *) space + sizeof(KtSid), 0, sizeof(KtSpace) - sizeof(KtSid));
-	space->lifo_first = configured->lifo_first;
-	dlist_init(&space->empty_classes);
-	kt_pool_init_candidates(pool, space);
-	space->classes_by_hash = kt_pool_hash(pool, "classes", sizeof(uint64), sizeof(KtClassEntry));
-	space->classes_by_value = kt_pool_hash(pool, "classes by value", sizeof(uint64), sizeof(KtClassesEntry));
-	space->groups_by_value = kt_pool_hash(pool, "groups by value", sizeof(uint64), sizeof(KtGroupsEntry));
-	space->pinned_by_sid = kt_pool_hash(pool, "pinned by sid", sizeof(KtSid), sizeof(KtPinnedEntry));
-	space->queues = kt_pool_hash(pool, "queues", sizeof(KtSid), sizeof(KtQueueClasses));
-	space->path_numbers = make_path_numbers(pool);
-	space->names = make_names(pool);
-	load_channels(pool, space);
-	note_paths(pool, space);
+	dlist_init(&space->workers);
+	dlist_init(&space->groups);
+	space->context = AllocSetContextCreate(pool->context, "kin_tr space", 0, ALLOCSET_SMALL_INITSIZE,
+										   KT_POOL_BLOCK);
+	(void) set_up(pool, space);
+	if (pool->loading)
+		close_space(pool, space);
 	return space;
+}
+
+/* Of a workspace that is gone. */
+static void
+drop_space(KtPool *pool, KtSpace *space)
+{
+	while (!dlist_is_empty(&space->workers))
+		kt_pool_remove_worker(pool, &dlist_container(KtPoolWorker, of_space,
+													 dlist_head_node(&space->workers))->sid);
+	if (space->closed)
+		dlist_delete(&space->of_closed);
+	MemoryContextDelete(space->context);
+	hash_search(pool->spaces, &space->sid, HASH_REMOVE, NULL);
+}
+
+static void
+forget_configured(KtPool *pool, const KtSid *workspace)
+{
+	HASH_SEQ_STATUS scan;
+	KtConfigured *configured;
+	KtStepPlan *step;
+
+	hash_seq_init(&scan, pool->configured);
+	while ((configured = hash_seq_search(&scan)) != NULL)
+		if (kt_sid_equal(&configured->workspace, workspace))
+			hash_search(pool->configured, &configured->key, HASH_REMOVE, NULL);
+	hash_seq_init(&scan, pool->steps);
+	while ((step = hash_seq_search(&scan)) != NULL)
+		if (kt_sid_equal(&step->space->sid, workspace))
+			hash_search(pool->steps, &step->key, HASH_REMOVE, NULL);
+	kt_config_forget(pool->config, workspace);
+}
+
+void
+kt_pool_reset_space(KtPool *pool, const KtSid *workspace)
+{
+	KtSpace    *space = hash_search(pool->spaces, workspace, HASH_FIND, NULL);
+	dlist_mutable_iter iter;
+
+	forget_configured(pool, workspace);
+	if (space == NULL)
+		return;
+	dlist_foreach_modify(iter, &space->groups)
+		kt_group_forget(pool, dlist_container(KtGroup, of_space, iter.cur));
+	dlist_foreach_modify(iter, &space->workers)
+		kt_worker_detach(dlist_container(KtPoolWorker, of_space, iter.cur));
+	if (space->eager)
+		dlist_delete(&space->of_pool);
+	MemoryContextReset(space->context);
+	memset((char *) space + offsetof(KtSpace, lifo_first), 0, sizeof(KtSpace) - offsetof(KtSpace, lifo_first));
+	if (!set_up(pool, space))
+	{
+		drop_space(pool, space);
+		return;
+	}
+	dlist_foreach_modify(iter, &space->workers)
+		kt_worker_set_slots(pool, dlist_container(KtPoolWorker, of_space, iter.cur));
+	if (!space->closed)
+		close_space(pool, space);
+}
+
+void
+kt_pool_open_space(KtPool *pool, KtSpace *space)
+{
+	space->closed = false;
+	dlist_delete(&space->of_closed);
+	space->eager = !pairingheap_is_empty(space->candidates) || space->unfilled.length > 0;
+	if (space->eager)
+		dlist_push_tail(&pool->eager, &space->of_pool);
 }
 
 int
@@ -340,7 +447,7 @@ kt_pool_step(KtPool *pool, KtSpace *space, const KtSid *workflow, int32 version,
 	step = hash_search(pool->steps, &key.key, HASH_FIND, NULL);
 	if (step != NULL)
 		return step;
-	configured = kt_pool_workflow(pool, workflow, version);
+	configured = kt_pool_workflow(pool, space, workflow, version);
 	if (configured == NULL)
 		return NULL;
 	step_target = filter == configured->configuration->nfilters ?
@@ -349,7 +456,7 @@ kt_pool_step(KtPool *pool, KtSpace *space, const KtSid *workflow, int32 version,
 	/* A version newer than the pool: the event that tells of it will load all anew. */
 	if (!knows_order(space, step_target->order_by) ||
 		(step_target->expression != NULL &&
-		 (paths = kt_space_paths(pool, space, step_target->expression)) == NULL))
+		 (paths = kt_space_paths(space, step_target->expression)) == NULL))
 		return NULL;
 	step = hash_search(pool->steps, &key.key, HASH_ENTER, NULL);
 	step->space = space;
@@ -358,12 +465,12 @@ kt_pool_step(KtPool *pool, KtSpace *space, const KtSid *workflow, int32 version,
 	step->has_tie = step_target->expression != NULL && kt_expr_tie(step_target->expression, &step->tie);
 	step->order_paths = NULL;
 	if (step->has_tie)
-		kt_vector_add(pool, &space->tied_steps, step);
+		kt_vector_add(space->context, &space->tied_steps, step);
 	if (step_target->order_by != NULL)
 	{
 		const KtOrder *order = step_target->order_by;
 
-		step->order_paths = kt_pool_alloc(pool, sizeof(int) * order->nkeys);
+		step->order_paths = kt_space_alloc(space, sizeof(int) * order->nkeys);
 		for (uint32 i = 0; i < order->nkeys; i++)
 			step->order_paths[i] = kt_space_path(space, &order->keys[i].path);
 	}

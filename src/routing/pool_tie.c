@@ -63,24 +63,20 @@ is_wide(const KtClass *class)
 static KtVector *
 classes_of_value(KtSpace *space, int path, const KtValue *value)
 {
-	uint64		key = tie_key(space, path, value);
-	KtClassesEntry *entry = hash_search(space->classes_by_value, &key, HASH_FIND, NULL);
-
-	return entry != NULL ? &entry->classes : NULL;
+	return kt_map_find(space->classes_by_value, tie_key(space, path, value));
 }
 
 static void
-enter_class(KtPool *pool, KtClass *class, int path, const KtValue *value)
+enter_class(KtClass *class, int path, const KtValue *value)
 {
-	uint64		key = tie_key(class->space, path, value);
-	bool		found;
-	KtClassesEntry *entry = hash_search(class->space->classes_by_value, &key, HASH_ENTER, &found);
+	KtSpace    *space = class->space;
+	KtVector  **classes = (KtVector **) kt_map_enter(space->classes_by_value, tie_key(space, path, value));
 
-	if (!found)
-		memset(&entry->classes, 0, sizeof(KtVector));
+	if (*classes == NULL)
+		*classes = kt_space_alloc(space, sizeof(KtVector));
 	/* Two values may have one hash, and an array may have one twice. */
-	if (entry->classes.length == 0 || entry->classes.items[entry->classes.length - 1] != class)
-		kt_vector_add(pool, &entry->classes, class);
+	if ((*classes)->length == 0 || (*classes)->items[(*classes)->length - 1] != class)
+		kt_vector_add(space->context, *classes, class);
 }
 
 /* A list that is left empty goes: values come and go with workers, and never end. */
@@ -88,33 +84,34 @@ static void
 leave_class(KtClass *class, int path, const KtValue *value)
 {
 	uint64		key = tie_key(class->space, path, value);
-	KtClassesEntry *entry = hash_search(class->space->classes_by_value, &key, HASH_FIND, NULL);
-	int			at = entry != NULL ? kt_classes_from(&entry->classes, class->number) : 0;
+	KtVector   *classes = kt_map_find(class->space->classes_by_value, key);
+	int			at = classes != NULL ? kt_classes_from(classes, class->number) : 0;
 
-	if (entry == NULL || at == entry->classes.length || entry->classes.items[at] != class)
+	if (classes == NULL || at == classes->length || classes->items[at] != class)
 		return;
-	kt_classes_remove(&entry->classes, class);
-	if (entry->classes.length > 0)
+	kt_classes_remove(classes, class);
+	if (classes->length > 0)
 		return;
-	pfree(entry->classes.items);
-	hash_search(class->space->classes_by_value, &key, HASH_REMOVE, NULL);
+	pfree(classes->items);
+	pfree(classes);
+	(void) ktmap_delete(class->space->classes_by_value, key);
 }
 
 void
-kt_tie_add_class(KtPool *pool, KtClass *class)
+kt_tie_add_class(KtClass *class)
 {
 	KtSpace    *space = class->space;
 	const KtValue *items;
 
 	class->wide = is_wide(class);
 	if (class->wide)
-		kt_vector_add(pool, &space->wide, class);
+		kt_vector_add(space->context, &space->wide, class);
 	for (int i = 0; !class->wide && i < space->npaths; i++)
 	{
 		int			n = space->path_is_tied[i] ? values_of_class(class, i, &items) : 0;
 
 		for (int j = 0; j < n; j++)
-			enter_class(pool, class, i, &items[j]);
+			enter_class(class, i, &items[j]);
 	}
 }
 
@@ -152,43 +149,43 @@ values_of_group(const KtGroup *group, const KtValue **items)
 }
 
 static void
-enter_group(KtPool *pool, KtGroup *group, int nth, const KtValue *value)
+enter_group(KtGroup *group, int nth, const KtValue *value)
 {
-	uint64		key = tie_key(group->step, 0, value);
-	bool		found;
-	KtGroupsEntry *entry = hash_search(group->space->groups_by_value, &key, HASH_ENTER, &found);
+	KtSpace    *space = group->space;
+	KtGroupSet **groups = (KtGroupSet **) kt_map_enter(space->groups_by_value, tie_key(group->step, 0, value));
 
-	if (!found)
-		memset(&entry->groups, 0, sizeof(KtGroupSet));
-	kt_set_add(pool, &entry->groups, group, nth);
+	if (*groups == NULL)
+		*groups = kt_space_alloc(space, sizeof(KtGroupSet));
+	kt_set_add(*groups, group, nth);
 }
 
 static void
 leave_group(KtGroup *group, int nth, const KtValue *value)
 {
 	uint64		key = tie_key(group->step, 0, value);
-	KtGroupsEntry *entry = hash_search(group->space->groups_by_value, &key, HASH_FIND, NULL);
+	KtGroupSet *groups = kt_map_find(group->space->groups_by_value, key);
 
-	kt_set_remove(&entry->groups, group, nth);
-	if (entry->groups.length > 0)
+	kt_set_remove(groups, group, nth);
+	if (groups->length > 0)
 		return;
-	pfree(entry->groups.items);
-	hash_search(group->space->groups_by_value, &key, HASH_REMOVE, NULL);
+	pfree(groups->items);
+	pfree(groups);
+	(void) ktmap_delete(group->space->groups_by_value, key);
 }
 
 /* The pinned are in no index; kt_pool_make_group() enters them. */
 void
-kt_tie_add_group(KtPool *pool, KtGroup *group)
+kt_tie_add_group(KtGroup *group)
 {
 	const KtValue *items;
 	int			n = group->pinned ? -1 : values_of_group(group, &items);
 
-	group->places = kt_pool_alloc(pool, sizeof(int) * (KT_PLACE_VALUES + Max(n, 0)));
+	group->places = kt_space_alloc(group->space, sizeof(int) * (KT_PLACE_VALUES + Max(n, 0)));
 	group->tied = n >= 0;
 	if (!group->pinned)
-		kt_set_add(pool, group->tied ? &group->space->tied : &group->space->untied, group, KT_PLACE_INDEX);
+		kt_set_add(group->tied ? &group->space->tied : &group->space->untied, group, KT_PLACE_INDEX);
 	for (int i = 0; i < n; i++)
-		enter_group(pool, group, KT_PLACE_VALUES + i, &items[i]);
+		enter_group(group, KT_PLACE_VALUES + i, &items[i]);
 }
 
 void
@@ -276,11 +273,10 @@ touch_groups_of_step(KtPool *pool, KtClass *class, KtStepPlan *step)
 
 	for (int i = 0; i < n; i++)
 	{
-		uint64		key = tie_key(step, 0, &items[i]);
-		KtGroupsEntry *entry = hash_search(class->space->groups_by_value, &key, HASH_FIND, NULL);
+		KtGroupSet *groups = kt_map_find(class->space->groups_by_value, tie_key(step, 0, &items[i]));
 
-		if (entry != NULL)
-			touch_set(pool, &entry->groups);
+		if (groups != NULL)
+			touch_set(pool, groups);
 	}
 }
 

@@ -13,18 +13,31 @@
 KtNameEntry *
 kt_pool_find_name(KtSpace *space, const bytea *key)
 {
-	return hash_search(space->names, &key, HASH_FIND, NULL);
+	return space->names != NULL ? hash_search(space->names, &key, HASH_FIND, NULL) : NULL;
+}
+
+static HTAB *
+make_names(KtSpace *space)
+{
+	HASHCTL		control = {
+		.keysize = sizeof(bytea *), .entrysize = sizeof(KtNameEntry), .hcxt = space->context,
+		.hash = kt_name_hash, .match = kt_name_match
+	};
+
+	return hash_create("names", 16, &control, HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
 }
 
 KtNameEntry *
-kt_pool_enter_name(KtPool *pool, KtSpace *space, const bytea *key)
+kt_pool_enter_name(KtSpace *space, const bytea *key)
 {
 	KtNameEntry *entry = kt_pool_find_name(space, key);
 	bytea	   *copy;
 
 	if (entry != NULL)
 		return entry;
-	copy = MemoryContextAlloc(pool->context, VARSIZE(key));
+	if (space->names == NULL)
+		space->names = make_names(space);
+	copy = MemoryContextAlloc(space->context, VARSIZE(key));
 	memcpy(copy, key, VARSIZE(key));
 	entry = hash_search(space->names, &copy, HASH_ENTER, NULL);
 	memset((char *) entry + sizeof(bytea *), 0, sizeof(KtNameEntry) - sizeof(bytea *));
@@ -162,7 +175,7 @@ set_name(KtPool *pool, KtPoolWorker *worker, const char *name, const bytea *key)
 		worker->name->worker = NULL;
 		kt_pool_leave_name(worker->space, worker->name);
 	}
-	worker->name = key ? kt_pool_enter_name(pool, worker->space, key) : NULL;
+	worker->name = key ? kt_pool_enter_name(worker->space, key) : NULL;
 	if (worker->name != NULL)
 		worker->name->worker = worker;
 }
@@ -172,7 +185,6 @@ static void
 adopt_orphans(KtPool *pool, KtPoolWorker *worker)
 {
 	dlist_mutable_iter iter;
-	int			channel;
 
 	dlist_foreach_modify(iter, &pool->orphans)
 	{
@@ -182,10 +194,48 @@ adopt_orphans(KtPool *pool, KtPoolWorker *worker)
 			continue;
 		dlist_delete(&open->of_worker);
 		dlist_push_tail(&worker->reservations, &open->of_worker);
-		if ((channel = kt_space_channel(worker->space, &open->channel)) < 0)
+	}
+}
+
+void
+kt_worker_detach(KtPoolWorker *worker)
+{
+	worker->class = NULL;
+	worker->name = NULL;
+	for (int i = 0; i < worker->nslots; i++)
+		worker->slots[i].idle = false;
+}
+
+/* One for each channel that there is, with what is known of the worker in it. */
+void
+kt_worker_set_slots(KtPool *pool, KtPoolWorker *worker)
+{
+	KtSpace    *space = worker->space;
+	KtSlot	   *slots = MemoryContextAllocZero(pool->context, sizeof(KtSlot) * Max(space->nchannels, 1));
+	dlist_iter	iter;
+
+	for (int i = 0; i < space->nchannels; i++)
+	{
+		for (int j = 0; j < worker->nslots; j++)
+			if (kt_sid_equal(&worker->slots[j].channel, &space->channels[i]->sid))
+				slots[i] = worker->slots[j];
+		slots[i].worker = worker;
+		slots[i].channel = space->channels[i]->sid;
+		slots[i].open = slots[i].assigned = 0;
+	}
+	if (worker->slots != NULL)
+		pfree(worker->slots);
+	worker->slots = slots;
+	worker->nslots = space->nchannels;
+	dlist_foreach(iter, &worker->reservations)
+	{
+		const KtOpen *open = dlist_container(KtOpen, of_worker, iter.cur);
+		int			channel = kt_space_channel(space, &open->channel);
+
+		if (channel < 0)
 			continue;
-		worker->slots[channel].open++;
-		worker->slots[channel].assigned += open->accepted;
+		slots[channel].open++;
+		slots[channel].assigned += open->accepted;
 	}
 }
 
@@ -211,13 +261,12 @@ kt_pool_put_worker(KtPool *pool, const KtWorkerRow *row)
 	{
 		memset((char *) worker + sizeof(KtSid), 0, sizeof(KtPoolWorker) - sizeof(KtSid));
 		worker->space = space;
-		worker->slots = kt_pool_alloc(pool, sizeof(KtSlot) * Max(space->nchannels, 1));
-		for (int i = 0; i < space->nchannels; i++)
-			worker->slots[i].worker = worker;
+		dlist_push_tail(&space->workers, &worker->of_space);
 		dlist_init(&worker->reservations);
 		adopt_orphans(pool, worker);
+		kt_worker_set_slots(pool, worker);
 	}
-	renamed = worker->friendly_name == NULL || strcmp(worker->friendly_name, row->friendly_name) != 0;
+	renamed = worker->name == NULL || strcmp(worker->friendly_name, row->friendly_name) != 0;
 	if (renamed)
 		set_name(pool, worker, row->friendly_name, key);
 	worker->version = row->version;
@@ -266,7 +315,9 @@ kt_pool_remove_worker(KtPool *pool, const KtSid *sid)
 	leave_class(worker);
 	set_name(pool, worker, NULL, NULL);
 	leave_orphans(pool, worker);
-	pfree(worker->slots);
+	dlist_delete(&worker->of_space);
+	if (worker->slots != NULL)
+		pfree(worker->slots);
 	hash_search(pool->workers, sid, HASH_REMOVE, NULL);
 }
 
@@ -338,18 +389,18 @@ kt_pool_note_reserved(KtPool *pool, KtPoolWorker *worker, int channel, Timestamp
 {
 	KtSlot	   *slot = &worker->slots[channel];
 
-	Assert(!slot->idle);
+	if (at <= slot->last_reserved)
+		return;
+	leave_heaps(worker);
 	pool->sequence++;
-	if (at >= worker->last_reserved)
+	if (at > worker->last_reserved)
 	{
 		worker->last_reserved = at;
 		worker->sequence = pool->sequence;
 	}
-	if (at >= slot->last_reserved)
-	{
-		slot->last_reserved = at;
-		slot->sequence = pool->sequence;
-	}
+	slot->last_reserved = at;
+	slot->sequence = pool->sequence;
+	rejoin_heaps(worker);
 }
 
 static void
@@ -449,41 +500,4 @@ kt_pool_close_task(KtPool *pool, const KtSid *task)
 	/* The last one takes the entry along. */
 	while ((entry = hash_search(pool->open_of_task, task, HASH_FIND, NULL)) != NULL)
 		kt_pool_close(pool, &dlist_container(KtOpen, of_task, dlist_head_node(&entry->reservations))->sid);
-}
-
-static void
-inherit_clocks(KtPoolWorker *worker, const KtPoolWorker *former)
-{
-	worker->last_reserved = former->last_reserved;
-	worker->sequence = former->sequence;
-	for (int i = 0; i < worker->space->nchannels; i++)
-	{
-		int			channel = kt_space_channel(former->space, &worker->space->channels[i]->sid);
-
-		if (channel < 0)
-			continue;
-		worker->slots[i].last_reserved = former->slots[channel].last_reserved;
-		worker->slots[i].sequence = former->slots[channel].sequence;
-	}
-}
-
-void
-kt_pool_inherit(KtPool *pool, KtPool *former)
-{
-	HASH_SEQ_STATUS scan;
-	KtPoolWorker *worker;
-	KtOpen	   *open;
-
-	pool->sequence = former->sequence;
-	hash_seq_init(&scan, pool->workers);
-	while ((worker = hash_seq_search(&scan)) != NULL)
-	{
-		const KtPoolWorker *before = kt_pool_worker(former, &worker->sid);
-
-		if (before != NULL)
-			inherit_clocks(worker, before);
-	}
-	hash_seq_init(&scan, former->open);
-	while ((open = hash_seq_search(&scan)) != NULL)
-		(void) kt_pool_open(pool, &open->sid, &open->worker, &open->task, &open->channel, open->accepted);
 }

@@ -73,19 +73,15 @@ forget_suspects(KtRouter *router)
 		hash_search(router->suspects, &suspect->task, HASH_REMOVE, NULL);
 }
 
-static void
-destroy_pool(KtPool **pool)
-{
-	if (*pool != NULL)
-		kt_pool_destroy(*pool);
-	*pool = NULL;
-}
-
 void
 kt_router_forget(KtRouter *router)
 {
-	destroy_pool(&router->pool);
-	destroy_pool(&router->former);
+	if (router->pool != NULL)
+		kt_pool_destroy(router->pool);
+	router->pool = NULL;
+	router->loading = KT_LOADED;
+	memset(&router->loaded_sid, 0, sizeof(KtSid));
+	memset(&router->loaded_group, 0, sizeof(pg_uuid_t));
 	if (router->cursor.xip != NULL)
 		pfree(router->cursor.xip);
 	memset(&router->cursor, 0, sizeof(KtCursor));
@@ -99,7 +95,6 @@ kt_router_forget(KtRouter *router)
 	kt_looks_clear(router->unsettled);
 	kt_looks_clear(router->due_tasks);
 	kt_looks_clear(router->due_reservations);
-	router->listing = false;
 	forget_suspects(router);
 }
 
@@ -113,7 +108,7 @@ kt_turn_left(const KtTurn *turn, const KtLimits *limits)
 
 /*
  * What somebody held, or what failed, is read again.  A queue or workflow that
- * failed is read by whatever goes by it, in a new pool.
+ * failed is read by whatever goes by it.
  */
 static void
 look_at_retries(KtRouter *router)
@@ -123,17 +118,22 @@ look_at_retries(KtRouter *router)
 	KtSid	   *workers = palloc(sizeof(KtSid) * MAX_RETRIES);
 	int			nworkers = 0;
 	int			ntasks = 0;
-	bool		configuration = false;
 
 	for (int i = 0; i < n; i++)
+	{
+		const KtSid *workspace;
+
 		if (kt_sid_is(&due[i], KT_WORKER))
 			workers[nworkers++] = due[i];
 		else if (kt_sid_is(&due[i], KT_TASK))
 			due[ntasks++] = due[i];
-		else
-			configuration = configuration || !kt_sid_is(&due[i], KT_RESERVATION);
-	if (configuration)
-		kt_router_reload(router);
+		else if ((workspace = kt_pool_faulty(router->pool, &due[i])) != NULL)
+		{
+			KtSid		sid = *workspace;	/* which is forgotten, too */
+
+			kt_router_reload(router, &sid);
+		}
+	}
 	kt_router_look_at_workers(router, workers, nworkers);
 	kt_router_look_at_tasks(router, due, ntasks);
 }
@@ -147,7 +147,7 @@ typedef struct Count
 
 /* The workers of a queue, for skip_if.  It is asked class by class, until some time. */
 static bool
-count_workers(KtRouter *router, KtSpace *space, KtQueueClasses *queue, int64 until, List **counts)
+count_workers(KtSpace *space, KtQueueClasses *queue, int64 until, List **counts)
 {
 	for (int i = 0; i < space->classes.length; i++)
 	{
@@ -160,7 +160,7 @@ count_workers(KtRouter *router, KtSpace *space, KtQueueClasses *queue, int64 unt
 		CHECK_FOR_INTERRUPTS();
 		if (!kt_queue_was_asked(queue, class) && kt_monotonic() > until)
 			return false;
-		if (!kt_queue_has(router->pool, queue, class))
+		if (!kt_queue_has(queue, class))
 			continue;
 		foreach(cell, *counts)
 			if (kt_sid_equal(&((Count *) lfirst(cell))->of->activity, &class->activity))
@@ -218,7 +218,7 @@ is_to_be_skipped(KtRouter *router, const KtTask *task, const KtExpr *skip_if, in
 	queue = kt_space_queue(router->pool, space, &task->task_queue, &newer);
 	if (newer)
 		return UNKNOWN;
-	if (queue != NULL && !count_workers(router, space, queue, until, &counts))
+	if (queue != NULL && !count_workers(space, queue, until, &counts))
 		return NOT_YET;
 	for (uint32 i = 0; i < skip_if->npaths; i++)
 	{
@@ -374,11 +374,12 @@ count_settled(Settling *settling, KtTurn *turn)
 
 /* Has everybody in it been matched who waits?  Then those who wait have found nobody. */
 static bool
-is_matched(void *router, const KtSid *workspace)
+is_matched(void *arg, const KtSid *workspace)
 {
-	const KtSpace *space = hash_search(((KtRouter *) router)->pool->spaces, workspace, HASH_FIND, NULL);
+	const KtRouter *router = arg;
+	const KtSpace *space = hash_search(router->pool->spaces, workspace, HASH_FIND, NULL);
 
-	return space == NULL || !space->eager;
+	return router->loading == KT_LOADED && (space == NULL || (!space->eager && !space->closed));
 }
 
 /*

@@ -46,6 +46,16 @@ typedef struct KtSuspect
 	char		message[200];
 } KtSuspect;
 
+/* How far a new pool has been read. */
+typedef enum KtLoading
+{
+	KT_LOADED,
+	KT_LOAD_WORKERS,
+	KT_LOAD_RESERVATIONS,
+	KT_LOAD_UNTRIED,			/* tasks whose skip_if is to be asked */
+	KT_LOAD_GROUPS
+} KtLoading;
+
 typedef struct KtRouter
 {
 	MemoryContext context;		/* of all below */
@@ -55,7 +65,9 @@ typedef struct KtRouter
 	KtSid	   *allowed;
 	bool		forgets_fits;	/* used once: it is no use to remember whom a group fits */
 	KtPool	   *pool;			/* NULL: must be loaded */
-	KtPool	   *former;			/* while another takes its place */
+	KtLoading	loading;		/* of that, what is being read, up to ... */
+	KtSid		loaded_sid;
+	pg_uuid_t	loaded_group;
 	KtCursor	cursor;
 	uint64		own_xid;		/* tick(): own events up to own_event are known */
 	int64		own_event;
@@ -73,8 +85,6 @@ typedef struct KtRouter
 	KtLooks    *looks;			/* tasks to be read again */
 	KtLooks    *worker_looks;
 	KtLooks    *group_looks;	/* groups whose first tasks are to be read */
-	bool		listing;		/* those behind this one are yet to be listed there */
-	pg_uuid_t	listed;
 	KtLooks    *postponed;		/* groups whose configuration is newer than the pool */
 	KtLooks    *unsettled;		/* KtUnsettled */
 	uint64		finished;		/* turns that left nothing to do */
@@ -107,30 +117,30 @@ extern KtRouter *kt_router_create(MemoryContext parent);
 /* Forgets everything; the next turn loads it anew. */
 extern void kt_router_forget(KtRouter *router);
 
-/*
- * load.c: a new pool of all workers, from the tables; what waits is noted, to be
- * read.
- */
+/* load.c: a new pool, which is yet to be read. */
 extern void kt_router_load(KtRouter *router);
 
-/* load.c: a new pool by the configuration as it is now; what was to be read still is. */
-extern void kt_router_reload(KtRouter *router);
-
-/* load.c: applies what happened since, and tells how much; loads where that is better. */
-extern int	kt_router_catch_up(KtRouter *router, bool with_own);
+/* load.c: the configuration of a workspace has changed; all that it has is yet to be read. */
+extern void kt_router_reload(KtRouter *router, const KtSid *workspace);
 
 /* load.c: reads what is noted, for so many microseconds; inside kt_spi_begin() .. end(). */
 extern void kt_router_read(KtRouter *router, int64 slice);
 extern bool kt_router_has_to_read(const KtRouter *router);
 
-/* Reads a task again, since it was locked or has moved. */
+/* load.c: a row with the sids of a task and of its workspace; it is yet to be read. */
+extern void kt_router_note_task(KtRouter *router, uint64 row);
+
+/* catch_up.c: applies what happened since, and tells how much; loads where that is better. */
+extern int	kt_router_catch_up(KtRouter *router, bool with_own);
+
+/* rows.c: reads tasks, or workers, again. */
 extern void kt_router_look_at_tasks(KtRouter *router, const KtSid *tasks, int n);
 extern void kt_router_look_at_workers(KtRouter *router, const KtSid *workers, int n);
 
 /* A group with so many locked tasks at its head is looked through for one that is not. */
 #define KT_MANY_BUSY 8
 
-/* Fills a group's heads from the table, if it has none and there may be some. */
+/* rows.c: fills a group's heads from the table, if it has none and there may be some. */
 extern void kt_router_refill(KtRouter *router, KtGroup *group);
 
 typedef struct KtProposal

@@ -1,0 +1,270 @@
+/*
+ * catch_up.c
+ *		From events into what the router has to read.
+ *
+ * An event says "look at this object again", and what the row says then is put
+ * into the pool: so it does not matter whether an event is seen early, late or
+ * twice.  The one exception are open reservations, which are counted by their
+ * events: to count rows would cost, under an old snapshot, a walk over every
+ * reservation that a worker ever had.  A reservation is opened by its first
+ * event and closed by its last, in the order of ids.
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+
+#include "base/spi.h"
+#include "routing/router.h"
+
+/* So many events are read at most; who is further behind loads everything. */
+#define MAX_EVENTS 50000
+
+static inline bool
+begins(const char *type, const char *prefix)
+{
+	return strncmp(type, prefix, strlen(prefix)) == 0;
+}
+
+static void
+apply_reservation_event(KtRouter *router, const KtEventRef *event)
+{
+	const char *what = event->type + strlen("reservation.");
+
+	kt_quarantine_release(router->quarantine, &event->resource);
+	if (strcmp(what, "created") == 0)
+	{
+		KtPoolWorker *worker = kt_pool_worker(router->pool, &event->worker);
+		int			channel = worker ? kt_space_channel(worker->space, &event->channel) : -1;
+
+		/* Made by another process, or by this one, which knows it. */
+		if (kt_pool_open(router->pool, &event->resource, &event->worker, &event->task,
+						 &event->channel, false) && channel >= 0)
+			kt_pool_mark_reserved(router->pool, worker, channel, event->date);
+	}
+	else if (strcmp(what, "accepted") == 0)
+		kt_pool_set_accepted(router->pool, &event->resource, true);
+	else if (strcmp(what, "wrapup") == 0)
+		kt_pool_set_accepted(router->pool, &event->resource, false);
+	else
+		kt_pool_close(router->pool, &event->resource);
+}
+
+/* Whatever was wrong with it, it is looked at. */
+static void
+look_at_task(KtRouter *router, const KtEventRef *event)
+{
+	kt_quarantine_release(router->quarantine, &event->task);
+	kt_looks_add(router->looks, &event->workspace, &event->task);
+}
+
+static void
+apply_task_event(KtRouter *router, const KtEventRef *event)
+{
+	const char *type = event->type;
+
+	/* Of a creation's events one is enough, and of an ended task none. */
+	if (strcmp(type, "task.created") == 0 || strcmp(type, "task.updated") == 0 ||
+		strcmp(type, "task-queue.entered") == 0 || strcmp(type, "workflow.target-matched") == 0)
+		look_at_task(router, event);
+	else if (strcmp(type, "task.canceled") == 0)
+	{
+		kt_pool_remove_task(router->pool, &event->task);
+		kt_quarantine_release(router->quarantine, &event->task);
+	}
+	else if (strcmp(type, "task.deleted") == 0 || strcmp(type, "task.system-deleted") == 0)
+	{
+		kt_pool_remove_task(router->pool, &event->task);
+		kt_pool_close_task(router->pool, &event->task);
+		kt_quarantine_release(router->quarantine, &event->task);
+	}
+}
+
+/* It may wait again, or no longer. */
+static void
+apply_event(KtRouter *router, const KtEventRef *event)
+{
+	if (!begins(event->type, "reservation."))
+	{
+		if (!kt_sid_is_null(&event->task))
+			apply_task_event(router, event);
+		return;
+	}
+	apply_reservation_event(router, event);
+	if (strcmp(event->type, "reservation.accepted") != 0 &&
+		strcmp(event->type, "reservation.completed") != 0)
+		look_at_task(router, event);
+}
+
+static bool
+is_known(const KtRouter *router, const KtEventRef *event)
+{
+	return router->own_xid != 0 && event->xid == router->own_xid && event->id <= router->own_event;
+}
+
+/* A workspace whose configuration has changed, once. */
+static List *
+add_workspace(List *workspaces, const KtSid *workspace)
+{
+	ListCell   *cell;
+
+	foreach(cell, workspaces)
+		if (kt_sid_equal(lfirst(cell), workspace))
+			return workspaces;
+	return lappend(workspaces, unconstify(KtSid *, workspace));
+}
+
+/* Workers that have changed are to be looked at.  The workspaces whose configuration has. */
+static List *
+note_looks(KtRouter *router, List *workspaces, const KtEventRef *events, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		const KtEventRef *event = &events[i];
+
+		if (is_known(router, event) || begins(event->type, "reservation.") || !kt_sid_is_null(&event->task))
+			continue;
+		kt_quarantine_release(router->quarantine, &event->resource);
+		if (begins(event->type, "worker."))
+			kt_looks_add(router->worker_looks, &event->workspace, &event->worker);
+		else
+			workspaces = add_workspace(workspaces, &event->workspace);
+	}
+	return workspaces;
+}
+
+static void
+apply_events(KtRouter *router, const KtEventRef *events, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (!is_known(router, &events[i]))
+			apply_event(router, &events[i]);
+}
+
+/* A queue of which an event tells, and its order before. */
+typedef struct QueueOrder
+{
+	KtSid		workspace;
+	KtSid		queue;
+	bool		lifo;
+} QueueOrder;
+
+/* NULL where the pool has none of its workspace, or no such queue. */
+static const KtTaskQueue *
+queue_of(KtRouter *router, const KtSid *workspace, const KtSid *queue)
+{
+	KtSpace    *space = hash_search(router->pool->spaces, workspace, HASH_FIND, NULL);
+
+	return space != NULL ? kt_pool_queue(router->pool, space, queue) : NULL;
+}
+
+static List *
+note_orders(KtRouter *router, List *orders, const KtEventRef *events, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		const KtTaskQueue *queue;
+		QueueOrder *order;
+
+		if (!kt_sid_is(&events[i].resource, KT_TASK_QUEUE) || !kt_sid_is_null(&events[i].task) ||
+			(queue = queue_of(router, &events[i].workspace, &events[i].resource)) == NULL)
+			continue;
+		order = palloc(sizeof(QueueOrder));
+		order->workspace = events[i].workspace;
+		order->queue = events[i].resource;
+		order->lifo = queue->lifo;
+		orders = lappend(orders, order);
+	}
+	return orders;
+}
+
+/*
+ * Of a queue whose order has changed each task is to be read: one that came back
+ * meanwhile may have the keys of the former order.
+ */
+static void
+note_disordered(KtRouter *router, List *orders)
+{
+	static KtPlan plan = {
+		"SELECT sid, workspace_sid FROM kin_tr.tasks WHERE task_queue_sid = $1 AND group_key IS NOT NULL", "s"
+	};
+	ListCell   *cell;
+
+	foreach(cell, orders)
+	{
+		const QueueOrder *order = lfirst(cell);
+		const KtTaskQueue *queue = queue_of(router, &order->workspace, &order->queue);
+		Datum		values[] = {SidPGetDatum(&order->queue)};
+		uint64		n;
+
+		if (queue == NULL || queue->lifo == order->lifo)
+			continue;
+		n = kt_spi_latest(&plan, values, NULL);
+		for (uint64 i = 0; i < n; i++)
+			kt_router_note_task(router, i);
+	}
+}
+
+/* By the configuration as it is now, and with what it made of the tasks' order. */
+static void
+follow_configuration(KtRouter *router, List *workspaces, const KtEventRef *events, int n,
+					 const KtEventRef *own, int nown)
+{
+	List	   *orders;
+	ListCell   *cell;
+	KtSpi		spi;
+
+	if (workspaces == NIL)
+		return;
+	kt_spi_begin(&spi);
+	MemoryContextSwitchTo(router->scratch);
+	orders = note_orders(router, note_orders(router, NIL, events, n), own, nown);
+	foreach(cell, workspaces)
+		kt_router_reload(router, lfirst(cell));
+	note_disordered(router, orders);
+	kt_spi_end(&spi);
+}
+
+int
+kt_router_catch_up(KtRouter *router, bool with_own)
+{
+	MemoryContext old = MemoryContextSwitchTo(router->scratch);
+	KtCursor	cursor = router->cursor;
+	KtEventRef *events;
+	KtEventRef *own = NULL;
+	List	   *workspaces = NIL;
+	int			nown = 0;
+	int			n;
+	KtSpi		spi;
+
+	events = kt_cursor_read(&cursor, MAX_EVENTS, &n);
+	if (events != NULL && with_own)
+		own = kt_cursor_read_own(router->own_xid == kt_cursor_own_xid() ? router->own_event : 0, &nown);
+	if (events != NULL)
+	{
+		workspaces = note_looks(router, workspaces, events, n);
+		workspaces = note_looks(router, workspaces, own, nown);
+	}
+	if (events == NULL)
+	{
+		kt_router_load(router);
+		MemoryContextSwitchTo(old);
+		return n;
+	}
+	follow_configuration(router, workspaces, events, n, own, nown);
+	kt_spi_begin(&spi);
+	MemoryContextSwitchTo(router->scratch);
+	apply_events(router, events, n);
+	apply_events(router, own, nown);
+	/* Only now have they been seen. */
+	cursor = kt_cursor_copy(&cursor, router->context);
+	pfree(router->cursor.xip);
+	router->cursor = cursor;
+	if (nown > 0)
+	{
+		router->own_xid = kt_cursor_own_xid();
+		router->own_event = own[nown - 1].id;
+	}
+	kt_spi_end(&spi);
+	MemoryContextSwitchTo(old);
+	return n;
+}

@@ -1,0 +1,552 @@
+/*
+ * rows.c
+ *		From the rows of tables into the pool.
+ *
+ * What a row says is put into the pool, whatever that had before: so it does not
+ * matter why it is read, or how often.  A row that fails goes into quarantine, and
+ * the others of its page are put nevertheless.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "base/monotonic.h"
+#include "base/spi.h"
+#include "routing/placement.h"
+#include "routing/rows.h"
+#include "routing/task.h"
+
+/* Rows fetched at a time. */
+#define FETCH_SIZE 1000
+
+/* Heads fetched for a group that has run out. */
+#define REFILL_SIZE 32
+
+/* Locked tasks passed by at a time, microseconds between two times, and until they are looked at again. */
+#define WALK_SIZE		256
+#define WALK_REST		INT64CONST(10000)
+#define SKIPPED_REST	INT64CONST(1000000)
+
+/* Before any task that waits. */
+static const KtHead before_all = {PG_INT64_MIN, PG_INT64_MIN, {{0}}};
+
+static Datum
+sid_array(const KtSid *sids, int n)
+{
+	Datum	   *values = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		values[i] = SidPGetDatum(&sids[i]);
+	return PointerGetDatum(construct_array(values, n, kt_sid_type_oid(), sizeof(KtSid), false,
+										   TYPALIGN_CHAR));
+}
+
+/* A set of sids, in the current memory context; the null sid is never in it. */
+static void
+add_to_set(HTAB **set, const KtSid *sid)
+{
+	if (kt_sid_is_null(sid))
+		return;
+	if (*set == NULL)
+	{
+		HASHCTL		control = {.keysize = sizeof(KtSid), .entrysize = sizeof(KtSid),
+		.hcxt = CurrentMemoryContext};
+
+		*set = hash_create("kin_tr looks", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	hash_search(*set, sid, HASH_ENTER, NULL);
+}
+
+/* ------------------------------------------------------------------- rows */
+
+typedef void (*PutRow) (KtRouter *router, uint64 row);
+
+/* Rows of a result that are put into the pool. */
+typedef struct Rows
+{
+	KtRouter   *router;
+	SPITupleTable *table;
+	PutRow		put;
+	uint64		from;
+	uint64		to;
+} Rows;
+
+/* What a row takes of memory, which its attributes can make much, is given back after it. */
+static void
+put_rows(void *context)
+{
+	Rows	   *rows = context;
+	MemoryContext each = AllocSetContextCreate(CurrentMemoryContext, "kin_tr row", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(each);
+
+	for (uint64 i = rows->from; i < rows->to; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		SPI_tuptable = rows->table;
+		rows->put(rows->router, i);
+		MemoryContextReset(each);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(each);
+}
+
+/*
+ * All rows of a result, whose first column is the sid of what it tells of.  Where
+ * one fails, each is put by itself, and the bad one goes into quarantine.
+ */
+static void
+put_page(KtRouter *router, SPITupleTable *table, uint64 n, PutRow put)
+{
+	Rows		rows = {router, table, put, 0, n};
+	ErrorData  *error = n == 0 ? NULL : kt_try(put_rows, &rows);
+
+	if (error == NULL)
+		return;
+	for (uint64 i = 0; i < n; i++)
+	{
+		KtSid		sid;
+
+		rows.from = i;
+		rows.to = i + 1;
+		error = kt_try(put_rows, &rows);
+		if (error == NULL)
+			continue;
+		SPI_tuptable = table;
+		sid = kt_column_sid(i, 1);
+		kt_quarantine_note(router->quarantine, &sid, KT_RETRY_LOOK, "load", error);
+		FreeErrorData(error);
+	}
+}
+
+/* ---------------------------------------------------------------- workers */
+
+#define WORKER_COLUMNS \
+	"sid, workspace_sid, version, friendly_name, attributes, activity_sid, date_status_changed, document"
+
+static void
+put_worker(KtRouter *router, uint64 row)
+{
+	KtWorkerRow worker;
+	bool		isnull;
+
+	worker.sid = kt_column_sid(row, 1);
+	if (kt_retry_is_kept(router->retries, &worker.sid))
+		return;
+	worker.workspace = kt_column_sid(row, 2);
+	worker.version = kt_column_int64(row, 3);
+	worker.friendly_name = kt_column_cstring(row, 4);
+	worker.attributes = DatumGetJsonbP(kt_column(row, 5, &isnull));
+	worker.activity = kt_column_sid(row, 6);
+	worker.date_status_changed = kt_column_int64(row, 7);
+	worker.document = kt_column_int64(row, 8);
+	(void) kt_pool_put_worker(router->pool, &worker);
+}
+
+#define CHANNEL_COLUMNS "worker_sid, task_channel_sid, configured_capacity, available, last_reserved_at"
+
+/* What has moved to history of when it was last reserved is here. */
+static void
+put_worker_channel(KtRouter *router, uint64 row)
+{
+	KtSid		worker_sid = kt_column_sid(row, 1);
+	KtSid		channel_sid = kt_column_sid(row, 2);
+	KtPoolWorker *worker = kt_pool_worker(router->pool, &worker_sid);
+	int			channel = worker ? kt_space_channel(worker->space, &channel_sid) : -1;
+
+	if (channel < 0)
+		return;
+	if (!kt_column_is_null(row, 5))
+		kt_pool_note_reserved(router->pool, worker, channel, kt_column_int64(row, 5));
+	kt_pool_set_slot(router->pool, worker, channel, kt_column_int32(row, 3), kt_column_bool(row, 4));
+}
+
+static void
+read_channels(KtRouter *router, const KtSid *workers, int n)
+{
+	static KtPlan plan = {
+		"SELECT " CHANNEL_COLUMNS " FROM kin_tr.worker_channels WHERE worker_sid = ANY ($1)", "S"
+	};
+	Datum		values[] = {sid_array(workers, n)};
+	uint64		found = kt_spi_latest(&plan, values, NULL);
+
+	put_page(router, SPI_tuptable, found, put_worker_channel);
+}
+
+/* The workers of a page, which is put; those sids that it has, in the order of its rows. */
+static KtSid *
+put_workers(KtRouter *router, SPITupleTable *table, uint64 n)
+{
+	KtSid	   *sids = palloc(sizeof(KtSid) * Max(n, 1));
+
+	for (uint64 i = 0; i < n; i++)
+		sids[i] = kt_column_sid(i, 1);
+	put_page(router, table, n, put_worker);
+	return sids;
+}
+
+void
+kt_router_look_at_workers(KtRouter *router, const KtSid *workers, int n)
+{
+	static KtPlan plan = {"SELECT " WORKER_COLUMNS " FROM kin_tr.workers WHERE sid = ANY ($1)", "S"};
+	Datum		values[1];
+	uint64		found;
+	HTAB	   *existing = NULL;
+
+	if (n == 0)
+		return;
+	values[0] = sid_array(workers, n);
+	found = kt_spi_latest(&plan, values, NULL);
+	for (uint64 i = 0; i < found; i++)
+	{
+		KtSid		sid = kt_column_sid(i, 1);
+
+		add_to_set(&existing, &sid);
+	}
+	for (int i = 0; i < n; i++)
+		if (existing == NULL || hash_search(existing, &workers[i], HASH_FIND, NULL) == NULL)
+		{
+			kt_pool_remove_worker(router->pool, &workers[i]);
+			kt_quarantine_release(router->quarantine, &workers[i]);
+		}
+	put_page(router, SPI_tuptable, found, put_worker);
+	read_channels(router, workers, n);
+}
+
+int
+kt_rows_next_workers(KtRouter *router, KtSid *after, int most)
+{
+	static KtPlan plan = {
+		"SELECT " WORKER_COLUMNS " FROM kin_tr.workers WHERE sid > $1 ORDER BY sid LIMIT $2", "si"
+	};
+	Datum		values[] = {SidPGetDatum(after), Int32GetDatum(most)};
+	int			n = (int) kt_spi_latest(&plan, values, NULL);
+	KtSid	   *sids = put_workers(router, SPI_tuptable, n);
+
+	if (n == 0)
+		return 0;
+	*after = sids[n - 1];
+	read_channels(router, sids, n);
+	return n;
+}
+
+/* ------------------------------------------------------------------ tasks */
+
+#define TASK_COLUMNS \
+	"sid, workspace_sid, group_key, order_key1, order_key2, task_queue_sid, task_channel_sid," \
+	" workflow_sid, workflow_version, workflow_filter, workflow_target, routing_target," \
+	" ignore_capacity, step_tried, wake_at, attributes, priority, virtual_start_time"
+
+static KtGroup *
+group_of_row(KtRouter *router, uint64 row)
+{
+	SPITupleTable *table = SPI_tuptable;
+	KtGroupRow	group;
+	KtGroup    *found;
+	bool		isnull;
+
+	group.key = *DatumGetUUIDP(kt_column(row, 3, &isnull));
+	found = kt_pool_group(router->pool, &group.key);
+	if (found != NULL)
+		return found;
+	group.workspace = kt_column_sid(row, 2);
+	group.queue = kt_column_sid(row, 6);
+	group.channel = kt_column_sid(row, 7);
+	group.workflow = kt_column_sid(row, 8);
+	group.workflow_version = kt_column_int32(row, 9);
+	group.filter = kt_column_int32(row, 10);
+	group.target = kt_column_int32(row, 11);
+	group.routing_target = kt_column_sid(row, 12);
+	group.ignore_capacity = kt_column_bool(row, 13);
+	group.attributes = DatumGetJsonbP(kt_column(row, 16, &isnull));
+	/* A workspace or step that is new to the pool is read, which must not hide the row. */
+	found = kt_pool_make_group(router->pool, &group);
+	SPI_tuptable = table;
+	return found;
+}
+
+/* The step that a row's task is in. */
+static KtUnsettled
+step_of_row(uint64 row)
+{
+	KtUnsettled step;
+
+	memset(&step, 0, sizeof(step));
+	step.task = kt_column_sid(row, 1);
+	step.workspace = kt_column_sid(row, 2);
+	step.version = kt_column_int32(row, 9);
+	step.filter = kt_column_int32(row, 10);
+	step.target = kt_column_int32(row, 11);
+	return step;
+}
+
+/* The timers go back to where it is due, if they have passed that. */
+static void
+note_wake(KtRouter *router, TimestampTz wake_at)
+{
+	if (wake_at <= router->tasks_mark.at)
+		router->tasks_mark = (KtMark) {wake_at};
+	router->next_timer = Min(router->next_timer, wake_at);
+}
+
+/* Of a group that cannot be made: an event will tell of what it goes by. */
+static void
+postpone(KtRouter *router, uint64 row)
+{
+	KtSid		workspace = kt_column_sid(row, 2);
+	bool		isnull;
+
+	if (kt_pool_may_use(router->pool, &workspace))
+		kt_looks_add(router->postponed, &workspace, DatumGetUUIDP(kt_column(row, 3, &isnull)));
+}
+
+static void
+put_task(KtRouter *router, uint64 row)
+{
+	KtHead		head;
+	KtUnsettled step = step_of_row(row);
+	KtGroup    *group;
+	int64		key1;
+	int64		key2;
+
+	if (!kt_column_is_null(row, 15))
+		note_wake(router, kt_column_int64(row, 15));
+	head.sid = kt_column_sid(row, 1);
+	if (kt_column_is_null(row, 3) || kt_retry_is_kept(router->retries, &head.sid))
+	{
+		kt_pool_remove_task(router->pool, &head.sid);
+		return;
+	}
+	head.key1 = kt_column_int64(row, 4);
+	head.key2 = kt_column_int64(row, 5);
+	group = group_of_row(router, row);
+	if (group == NULL)
+	{
+		postpone(router, row);
+		return;
+	}
+	kt_pool_put_task(router->pool, group, &head);
+	kt_pool_touch_group(router->pool, group);
+	kt_order_keys(group->queue, &head.sid, kt_column_int32(row, 17), kt_column_int64(row, 18), &key1, &key2);
+	if (!kt_column_bool(row, 14) || head.key1 != key1 || head.key2 != key2)
+		kt_looks_add(router->unsettled, &step.workspace, &step);
+}
+
+/* Those of a group that come next behind one; how many. */
+static int
+read_behind(const pg_uuid_t *group, const KtHead *behind, KtHead *heads, int most)
+{
+	static KtPlan plan = {
+		"SELECT order_key1, order_key2, sid FROM kin_tr.tasks"
+		" WHERE group_key = $1 AND (order_key1, order_key2, sid) > ($2, $3, $4)"
+		" ORDER BY group_key, order_key1, order_key2, sid LIMIT $5", "uIIsi"
+	};
+	Datum		values[] = {
+		UUIDPGetDatum(group), Int64GetDatum(behind->key1), Int64GetDatum(behind->key2),
+		SidPGetDatum(&behind->sid), Int32GetDatum(most)
+	};
+	uint64		n = kt_spi_latest(&plan, values, NULL);
+
+	for (uint64 i = 0; i < n; i++)
+		heads[i] = (KtHead) {kt_column_int64(i, 1), kt_column_int64(i, 2), kt_column_sid(i, 3)};
+	return (int) n;
+}
+
+void
+kt_router_look_at_tasks(KtRouter *router, const KtSid *tasks, int n)
+{
+	static KtPlan plan = {"SELECT " TASK_COLUMNS " FROM kin_tr.tasks WHERE sid = ANY ($1)", "S"};
+
+	/* In pieces, so that the memory for the rows is bounded. */
+	for (int from = 0; from < n; from += FETCH_SIZE)
+	{
+		Datum		values[] = {sid_array(&tasks[from], Min(FETCH_SIZE, n - from))};
+		uint64		found = kt_spi_latest(&plan, values, NULL);
+		SPITupleTable *table = SPI_tuptable;
+
+		CHECK_FOR_INTERRUPTS();
+		put_page(router, table, found, put_task);
+		SPI_freetuptable(table);
+	}
+}
+
+static bool
+are_kept(const KtRouter *router, const KtHead *heads, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (!kt_retry_is_kept(router->retries, &heads[i].sid))
+			return false;
+	return true;
+}
+
+/*
+ * A group's first tasks, of which the first that can be read makes the group.  What
+ * it has of its later ones, by events, does not count: between are some that it does
+ * not know.
+ */
+void
+kt_rows_read_group(KtRouter *router, const pg_uuid_t *key)
+{
+	static KtPlan plan = {
+		"SELECT " TASK_COLUMNS " FROM kin_tr.tasks"
+		" WHERE group_key = $1 AND (order_key1, order_key2, sid) > ($2, $3, $4)"
+		" ORDER BY group_key, order_key1, order_key2, sid LIMIT $5", "uIIsi"
+	};
+	KtHead		heads[REFILL_SIZE] = {before_all};
+	KtHead		last = before_all;
+	KtGroup    *group;
+	int			n;
+
+	do
+	{
+		Datum		values[] = {
+			UUIDPGetDatum(key), Int64GetDatum(last.key1), Int64GetDatum(last.key2),
+			SidPGetDatum(&last.sid), Int32GetDatum(REFILL_SIZE)
+		};
+		SPITupleTable *table;
+
+		CHECK_FOR_INTERRUPTS();
+		n = (int) kt_spi_latest(&plan, values, NULL);
+		table = SPI_tuptable;
+		for (int i = 0; i < n; i++)
+			heads[i] = (KtHead) {kt_column_int64(i, 4), kt_column_int64(i, 5), kt_column_sid(i, 1)};
+		put_page(router, table, n, put_task);
+		SPI_freetuptable(table);
+		group = kt_pool_group(router->pool, key);
+		if (n > 0)
+			last = heads[n - 1];
+	} while (group == NULL && n == REFILL_SIZE && are_kept(router, heads, n));
+	if (group != NULL && n == REFILL_SIZE)
+		kt_pool_end_heads(router->pool, group, &last);
+}
+
+/* The next tasks behind the boundary, which moves on to the last of them. */
+static void
+read_heads(KtRouter *router, KtGroup *group)
+{
+	KtHead		heads[WALK_SIZE];
+	int			n = read_behind(&group->key, &group->boundary, heads, REFILL_SIZE);
+
+	/* Arrivals within the new boundary are among the rows, or will be told. */
+	group->more = false;
+	for (int i = 0; i < n; i++)
+	{
+		if (!kt_retry_is_kept(router->retries, &heads[i].sid))
+			kt_pool_put_task(router->pool, group, &heads[i]);
+		group->boundary = heads[i];
+	}
+	group->more = n == REFILL_SIZE;
+}
+
+/*
+ * Past those that somebody has locked, to the first that is not, which becomes a
+ * head.  A transaction may hold 100,000 of them, so it is done in pieces, with a
+ * rest between two, that others get their turn.
+ */
+static void
+walk(KtRouter *router, KtGroup *group)
+{
+	KtHead		heads[WALK_SIZE];
+	int			n = read_behind(&group->key, &group->boundary, heads, WALK_SIZE);
+	int64		now = kt_monotonic();
+
+	if (group->walk_began == 0)
+		group->walk_began = now;
+	for (int i = 0; i < n; i++)
+	{
+		KtTask	   *task;
+
+		group->boundary = heads[i];
+		if (!kt_task_try_lock(&heads[i].sid, &task))
+			group->skipped = true;
+		else if (task != NULL && task->waiting && !kt_retry_is_kept(router->retries, &heads[i].sid) &&
+				 memcmp(&task->group, &group->key, sizeof(pg_uuid_t)) == 0)
+		{
+			kt_pool_put_task(router->pool, group, &heads[i]);
+			group->boundary = heads[i];
+			return;
+		}
+	}
+	group->more = n == WALK_SIZE;
+	if (group->more)
+		kt_pool_hold_group(router->pool, group, now + WALK_REST);
+}
+
+/*
+ * The walk is at its end, with some passed over: from the first task on again, once
+ * the time for that has come.
+ */
+static void
+begin_again(KtRouter *router, KtGroup *group)
+{
+	int64		now = kt_monotonic();
+
+	/* It may have taken long to come this far: not more than a fifth of the time is for it. */
+	if (group->again_at == 0)
+		group->again_at = now + Max(SKIPPED_REST, 4 * (now - group->walk_began));
+	group->more = true;
+	if (now < group->again_at)
+	{
+		kt_pool_hold_group(router->pool, group, group->again_at);
+		return;
+	}
+	group->skipped = false;
+	group->nbusy = 0;
+	group->walk_began = group->again_at = 0;
+	group->boundary = before_all;
+}
+
+void
+kt_router_refill(KtRouter *router, KtGroup *group)
+{
+	while (group->nheads == 0 && group->more && !group->held)
+	{
+		if (group->nbusy < KT_MANY_BUSY)
+			read_heads(router, group);
+		else
+			walk(router, group);
+		if (group->skipped && !group->more && group->nheads == 0)
+			begin_again(router, group);
+	}
+}
+
+/* ----------------------------------------------------------- reservations */
+
+static void
+put_reservation(KtRouter *router, uint64 row)
+{
+	KtSid		sid = kt_column_sid(row, 1);
+	KtSid		worker_sid = kt_column_sid(row, 2);
+	KtSid		task = kt_column_sid(row, 3);
+	KtSid		channel_sid = kt_column_sid(row, 4);
+	char	   *status = kt_column_cstring(row, 5);
+	TimestampTz created = kt_column_int64(row, 6);
+	KtPoolWorker *worker = kt_pool_worker(router->pool, &worker_sid);
+	int			channel = worker ? kt_space_channel(worker->space, &channel_sid) : -1;
+
+	if (channel >= 0)
+		kt_pool_note_reserved(router->pool, worker, channel, created);
+	if (kt_column_bool(row, 7))
+		(void) kt_pool_open(router->pool, &sid, &worker_sid, &task, &channel_sid,
+					 strcmp(status, "accepted") == 0);
+}
+
+int
+kt_rows_next_reservations(KtRouter *router, KtSid *after, int most)
+{
+	static KtPlan plan = {
+		"SELECT sid, worker_sid, task_sid, task_channel_sid, reservation_status, date_created, is_open"
+		"  FROM kin_tr.reservations WHERE sid > $1 ORDER BY sid LIMIT $2", "si"
+	};
+	Datum		values[] = {SidPGetDatum(after), Int32GetDatum(most)};
+	int			n = (int) kt_spi_latest(&plan, values, NULL);
+	SPITupleTable *table = SPI_tuptable;
+
+	if (n > 0)
+		*after = kt_column_sid(n - 1, 1);
+	put_page(router, table, n, put_reservation);
+	return n;
+}

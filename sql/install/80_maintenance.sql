@@ -60,13 +60,14 @@ BEGIN
 END $$;
 
 -- Of these tasks those that nobody holds, nor their workers' channels: it waits for
--- nobody.  How many were moved; the others are left for the next time.
+-- nobody.  Those that are left, for the next time.
 -- Its plans are kept from when the tables may have been small, hence the settings.
-CREATE FUNCTION kin_tr._move_unlocked(tasks kin_tr.sid[]) RETURNS integer
+CREATE FUNCTION kin_tr._move_unlocked(tasks kin_tr.sid[]) RETURNS kin_tr.sid[]
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp
     SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 #variable_conflict use_variable
 DECLARE
+    given kin_tr.sid[] := tasks;
     held kin_tr.sid[];
 BEGIN
     tasks := ARRAY(SELECT t.sid FROM kin_tr.tasks t WHERE t.sid = ANY (tasks) ORDER BY t.sid FOR UPDATE SKIP LOCKED);
@@ -83,18 +84,22 @@ BEGIN
     IF held IS NOT NULL THEN
         tasks := ARRAY(SELECT t FROM unnest(tasks) t WHERE t <> ALL (held));
     END IF;
-    RETURN CASE WHEN cardinality(tasks) > 0 THEN kin_tr._move_tasks(tasks) ELSE 0 END;
+    IF cardinality(tasks) > 0 THEN
+        PERFORM kin_tr._move_tasks(tasks);
+    END IF;
+    RETURN ARRAY(SELECT t.sid FROM kin_tr.tasks t WHERE t.sid = ANY (given));
 END $$;
 
 -- Finished tasks whose five minutes are over, a batch; how many were moved.
 CREATE FUNCTION kin_tr._move_finished(max integer) RETURNS integer
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp
     SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
+DECLARE
+    found kin_tr.sid[] := ARRAY(SELECT t.sid FROM kin_tr.tasks t
+                                 WHERE t.finished_at <= kin_tr.now() - interval '5 minutes'
+                                 ORDER BY t.finished_at, t.sid LIMIT max FOR UPDATE SKIP LOCKED);
 BEGIN
-    RETURN kin_tr._move_unlocked(ARRAY(
-        SELECT t.sid FROM kin_tr.tasks t
-         WHERE t.finished_at <= kin_tr.now() - interval '5 minutes'
-         ORDER BY t.finished_at, t.sid LIMIT max FOR UPDATE SKIP LOCKED));
+    RETURN cardinality(found) - cardinality(kin_tr._move_unlocked(found));
 END $$;
 
 CREATE FUNCTION kin_tr.maintain() RETURNS TABLE (moved integer, partitions_made integer, partitions_dropped integer,

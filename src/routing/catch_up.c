@@ -14,6 +14,7 @@
 #include "utils/memutils.h"
 
 #include "base/spi.h"
+#include "routing/moves.h"
 #include "routing/router.h"
 
 /* So many events are read at most; who is further behind loads everything. */
@@ -70,7 +71,10 @@ apply_task_event(KtRouter *router, const KtEventRef *event)
 	{
 		kt_pool_remove_task(router->pool, &event->task);
 		kt_quarantine_release(router->quarantine, &event->task);
+		kt_moves_note_end(router, &event->task, event->date);
 	}
+	else if (strcmp(type, "task.completed") == 0)
+		kt_moves_note_end(router, &event->task, event->date);
 	else if (strcmp(type, "task.deleted") == 0 || strcmp(type, "task.system-deleted") == 0)
 	{
 		kt_pool_remove_task(router->pool, &event->task);

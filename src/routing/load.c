@@ -69,7 +69,7 @@ kt_router_load(KtRouter *router)
 	kt_quarantine_load(router->quarantine);
 	make_pool(router);
 	router->loading = KT_LOAD_WORKERS;
-	router->tasks_mark = router->reservations_mark = (KtMark) {DT_NOBEGIN};
+	router->tasks_mark = router->reservations_mark = router->moves_mark = (KtMark) {DT_NOBEGIN};
 	router->next_timer = DT_NOBEGIN;
 	kt_spi_end(&spi);
 	MemoryContextSwitchTo(old);

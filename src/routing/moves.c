@@ -2,8 +2,11 @@
  * moves.c
  *		Finished tasks on their way to history.
  *
- * They are found in the order in which they ended, behind a mark, as timers are;
- * the moving is _move_unlocked()'s, a set at a time, in SQL.
+ * They are found in the order in which they ended, behind a mark, as timers are:
+ * what has been moved is still in the index, for as long as an old snapshot lasts.
+ * The few that the mark has passed by are in the router's retries: those that
+ * somebody held, and those whose end was committed when the mark was beyond it.
+ * The moving is _move_unlocked()'s, a set at a time, in SQL.
  */
 #include "postgres.h"
 
@@ -21,21 +24,43 @@
 #define BATCH_SIZE		100
 #define STAY			(5 * USECS_PER_MINUTE)
 
-/* Microseconds until those that could not be moved are tried again, and until all are looked for. */
-#define SKIPPED_REST	USECS_PER_SEC
-#define WHOLE_REST		USECS_PER_MINUTE
+/* Microseconds until all are looked for again, should one have been forgotten. */
+#define WHOLE_REST		USECS_PER_HOUR
 
 typedef struct Moves
 {
 	KtRouter   *router;
 	TimestampTz until;
+	bool		retried;		/* they come from the retries */
 	int			n;
-	int			moved[BATCH_SIZE];	/* by the first of each set that was moved together */
 	KtMark		found[BATCH_SIZE];
 } Moves;
 
 static int
-collect(void *context)
+take_rows(Moves *moves, uint64 n)
+{
+	for (uint64 i = 0; i < n; i++)
+	{
+		moves->found[i].sid = kt_column_sid(i, 1);
+		moves->found[i].at = kt_column_int64(i, 2);
+	}
+	moves->n = (int) n;
+	return moves->n;
+}
+
+static Datum
+sids_of(const Moves *moves, int from, int n)
+{
+	Datum	   *sids = palloc(sizeof(Datum) * n);
+
+	for (int i = 0; i < n; i++)
+		sids[i] = SidPGetDatum(unconstify(KtSid *, &moves->found[from + i].sid));
+	return PointerGetDatum(construct_array(sids, n, kt_sid_type_oid(), sizeof(KtSid), false, TYPALIGN_CHAR));
+}
+
+/* What comes behind the mark. */
+static int
+find_next(void *context)
 {
 	static KtPlan plan = {
 		"SELECT sid, finished_at FROM kin_tr.tasks"
@@ -47,59 +72,96 @@ collect(void *context)
 		TimestampTzGetDatum(mark->at), TimestampTzGetDatum(moves->until), Int32GetDatum(BATCH_SIZE),
 		SidPGetDatum(&mark->sid)
 	};
-	uint64		n = kt_spi_latest(&plan, values, NULL);
 
-	for (uint64 i = 0; i < n; i++)
-	{
-		moves->found[i].sid = kt_column_sid(i, 1);
-		moves->found[i].at = kt_column_int64(i, 2);
-	}
-	moves->n = (int) n;
-	return moves->n;
+	return take_rows(moves, kt_spi_latest(&plan, values, NULL));
+}
+
+/* Of those that the mark has passed by, what there is to move. */
+static int
+find_due(void *context)
+{
+	static KtPlan plan = {
+		"SELECT sid, finished_at FROM kin_tr.tasks WHERE sid = ANY ($1) AND finished_at <= $2", "Sz"
+	};
+	Moves	   *moves = context;
+	int			n;
+	KtSid	   *due = kt_retries_due(moves->router->retries, KT_RETRY_MOVE, BATCH_SIZE, &n);
+	Datum		values[2];
+
+	for (int i = 0; i < n; i++)
+		moves->found[i].sid = due[i];
+	values[0] = sids_of(moves, 0, n);
+	values[1] = TimestampTzGetDatum(moves->until);
+	return take_rows(moves, kt_spi_latest(&plan, values, NULL));
 }
 
 static void
+retry(Moves *moves, const KtSid *task)
+{
+	kt_retry_busy(moves->router->retries, task, KT_RETRY_MOVE);
+}
+
+/* One that is in quarantine has its own time. */
+static void
 move(void *context, int from, int n)
 {
-	static KtPlan plan = {"SELECT kin_tr._move_unlocked($1)", "S"};
+	static KtPlan plan = {"SELECT unnest(kin_tr._move_unlocked($1))", "S"};
 	Moves	   *moves = context;
-	Datum	   *sids = palloc(sizeof(Datum) * n);
+	Moves		free = {.n = 0};
 	Datum		values[1];
-	int			nsids = 0;
+	uint64		nheld;
 
 	for (int i = from; i < from + n; i++)
+		if (moves->retried || !kt_retry_is_kept(moves->router->retries, &moves->found[i].sid))
+			free.found[free.n++] = moves->found[i];
+	values[0] = sids_of(&free, 0, free.n);
+	nheld = kt_spi(&plan, values, NULL);
+	for (uint64 i = 0; i < nheld; i++)
 	{
-		moves->moved[i] = 0;
-		if (!kt_retry_is_kept(moves->router->retries, &moves->found[i].sid))
-			sids[nsids++] = SidPGetDatum(&moves->found[i].sid);
+		KtSid		held = kt_column_sid(i, 1);
+
+		retry(moves, &held);
 	}
-	values[0] = PointerGetDatum(construct_array(sids, nsids, kt_sid_type_oid(), sizeof(KtSid), false,
-												TYPALIGN_CHAR));
-	kt_spi(&plan, values, NULL);
-	moves->moved[from] = kt_column_int32(0, 1);
 }
 
 static void
 note_failure(void *context, int item, const ErrorData *error)
 {
 	Moves	   *moves = context;
+	const KtSid *task = &moves->found[item].sid;
 
-	moves->moved[item] = 0;
-	if (!kt_error_is_busy(error))
-		kt_quarantine_note(moves->router->quarantine, &moves->found[item].sid, KT_RETRY_LOOK, "move", error);
+	if (kt_error_is_busy(error))
+		retry(moves, task);
+	else
+		kt_quarantine_note(moves->router->quarantine, task, KT_RETRY_MOVE, "move", error);
 }
 
-/* Where all are to be looked for again: those that were left, or that ended before the mark by a clock set back. */
+static void
+move_batch(Moves *moves, const KtTransactions *transactions, bool retried)
+{
+	KtBatch		batch = {moves, .collect = retried ? find_due : find_next, .run = move, .failed = note_failure};
+
+	CHECK_FOR_INTERRUPTS();
+	moves->retried = retried;
+	moves->n = 0;
+	kt_batch_run(transactions, &batch);
+}
+
+void
+kt_moves_note_end(KtRouter *router, const KtSid *task, TimestampTz ended)
+{
+	if (ended <= router->moves_mark.at)
+		kt_retry_busy(router->retries, task, KT_RETRY_MOVE);
+}
+
 static void
 rewind_mark(KtRouter *router)
 {
 	int64		now = kt_monotonic();
-	int64		rest = router->moves_skipped ? SKIPPED_REST : WHOLE_REST;
 
-	if (now - router->moves_began < rest)
+	if (router->moves_mark.at != DT_NOBEGIN && now - router->moves_began < WHOLE_REST)
 		return;
 	router->moves_began = now;
-	router->moves_skipped = false;
 	router->moves_mark = (KtMark) {DT_NOBEGIN};
 }
 
@@ -108,27 +170,21 @@ kt_moves_make(KtRouter *router, const KtTransactions *transactions, int64 slice)
 {
 	MemoryContext old = MemoryContextSwitchTo(router->scratch);
 	Moves	   *moves = palloc(sizeof(Moves));
-	KtBatch		batch = {moves, .collect = collect, .run = move, .failed = note_failure};
 	int64		until = kt_monotonic() + slice;
 
 	moves->router = router;
 	/* The router's clock is the real one. */
 	moves->until = GetCurrentTimestamp() - STAY;
 	rewind_mark(router);
+	while (kt_retries_are_due(router->retries, KT_RETRY_MOVE) && kt_monotonic() < until)
+		move_batch(moves, transactions, true);
 	do
 	{
-		int			moved = 0;
-
-		CHECK_FOR_INTERRUPTS();
-		moves->n = 0;
-		kt_batch_run(transactions, &batch);
-		for (int i = 0; i < moves->n; i++)
-			moved += moves->moved[i];
-		router->moves_skipped = router->moves_skipped || moved < moves->n;
+		move_batch(moves, transactions, false);
 		if (moves->n > 0)
 			router->moves_mark = moves->found[moves->n - 1];
 	} while (moves->n == BATCH_SIZE && kt_monotonic() < until);
 	kt_quarantine_write(router->quarantine, transactions);
 	MemoryContextSwitchTo(old);
-	return moves->n == BATCH_SIZE;
+	return moves->n == BATCH_SIZE || kt_retries_are_due(router->retries, KT_RETRY_MOVE);
 }

@@ -236,6 +236,14 @@ is_released(const KtQuarantine *quarantine, const KtSid *object)
 	return false;
 }
 
+/* What is tried again. */
+static KtRetryKind
+kind_of_step(const char *step)
+{
+	return strcmp(step, "timer") == 0 ? KT_RETRY_TIMER : strcmp(step, "move") == 0 ? KT_RETRY_MOVE :
+		KT_RETRY_LOOK;
+}
+
 void
 kt_quarantine_load(KtQuarantine *quarantine)
 {
@@ -251,11 +259,10 @@ kt_quarantine_load(KtQuarantine *quarantine)
 	for (uint64 i = 0; i < n; i++)
 	{
 		KtSid		object = kt_column_sid(i, 1);
-		bool		timer = strcmp(kt_column_cstring(i, 2), "timer") == 0;
 
 		if (!is_released(quarantine, &object))
-			kt_retry_keep(quarantine->retries, &object, timer ? KT_RETRY_TIMER : KT_RETRY_LOOK,
-					  kt_column_int32(i, 3), kt_column_int64(i, 4) - now);
+			kt_retry_keep(quarantine->retries, &object, kind_of_step(kt_column_cstring(i, 2)),
+						  kt_column_int32(i, 3), kt_column_int64(i, 4) - now);
 	}
 }
 

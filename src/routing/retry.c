@@ -19,6 +19,8 @@
 #define FIRST_WAIT		INT64CONST(10000)
 #define LAST_WAIT		INT64CONST(1000000)
 #define REMEMBERED		(3 * LAST_WAIT)
+#define FIRST_MOVE_WAIT	INT64CONST(1000000)
+#define LAST_MOVE_WAIT	(60 * FIRST_MOVE_WAIT)
 
 /* Where much is locked, so much more for each, so that it is no more than 10,000 a second. */
 #define WAIT_FOR_EACH	INT64CONST(100)
@@ -50,6 +52,7 @@ struct KtRetries
 	MemoryContext context;
 	HTAB	   *by_key;
 	pairingheap *by_time[KT_RETRY_KINDS];
+	int			n[KT_RETRY_KINDS];
 	int			nkept;
 	int			nrecovered;
 	int			recovered_capacity;
@@ -101,7 +104,10 @@ enter(KtRetries *retries, const KtSid *sid, KtRetryKind kind)
 	if (found)
 		pairingheap_remove(retries->by_time[retry->key.kind], &retry->node);
 	else
+	{
 		memset((char *) retry + sizeof(Key), 0, sizeof(Retry) - sizeof(Key));
+		retries->n[kind]++;
+	}
 	return retry;
 }
 
@@ -116,6 +122,7 @@ static void
 forget(KtRetries *retries, Retry *retry)
 {
 	retries->nkept -= retry->kept;
+	retries->n[retry->key.kind]--;
 	pairingheap_remove(retries->by_time[retry->key.kind], &retry->node);
 	hash_search(retries->by_key, &retry->key, HASH_REMOVE, NULL);
 }
@@ -134,18 +141,27 @@ kt_retries_clear(KtRetries *retries, bool quarantine)
 		retries->nrecovered = 0;
 }
 
+/* Microseconds until one of a kind that has been busy so often in a row is tried again. */
+static int64
+patience(const KtRetries *retries, KtRetryKind kind, int tries)
+{
+	bool		move = kind == KT_RETRY_MOVE;
+
+	return Min((move ? FIRST_MOVE_WAIT : FIRST_WAIT) << Min(tries - 1, 20),
+			   Max(move ? LAST_MOVE_WAIT : LAST_WAIT, WAIT_FOR_EACH * retries->n[kind]));
+}
+
 void
 kt_retry_busy(KtRetries *retries, const KtSid *sid, KtRetryKind kind)
 {
 	Retry	   *retry = enter(retries, sid, kind);
-	int64		most = Max(LAST_WAIT, WAIT_FOR_EACH * hash_get_num_entries(retries->by_key));
 
 	/* That it is locked says nothing of whether it would fail again. */
 	if (!retry->kept)
 		retry->tries++;
 	retry->handed_out = false;
 	set_time(retries, retry, kt_monotonic() +
-			 (retry->kept ? LAST_WAIT : Min(FIRST_WAIT << Min(retry->tries - 1, 20), most)));
+			 (retry->kept ? LAST_WAIT : patience(retries, kind, retry->tries)));
 }
 
 static int64
@@ -184,6 +200,18 @@ kt_retry_keep(KtRetries *retries, const KtSid *sid, KtRetryKind kind, int failur
 	set_time(retries, retry, kt_monotonic() + Min(Max(wait, 0), LAST_PENANCE));
 }
 
+/* Whatever was wrong with it: nobody else comes by a move. */
+static void
+try_at_once(KtRetries *retries, Retry *retry)
+{
+	retries->nkept -= retry->kept;
+	retry->kept = false;
+	retry->handed_out = false;
+	retry->tries = 0;
+	pairingheap_remove(retries->by_time[retry->key.kind], &retry->node);
+	set_time(retries, retry, kt_monotonic());
+}
+
 bool
 kt_retry_forget(KtRetries *retries, const KtSid *sid)
 {
@@ -196,7 +224,10 @@ kt_retry_forget(KtRetries *retries, const KtSid *sid)
 		if (retry == NULL)
 			continue;
 		kept = kept || retry->kept;
-		forget(retries, retry);
+		if (kind == KT_RETRY_MOVE)
+			try_at_once(retries, retry);
+		else
+			forget(retries, retry);
 	}
 	return kept;
 }
@@ -310,7 +341,7 @@ kt_retries_wait(KtRetries *retries)
 {
 	int64		at = PG_INT64_MAX;
 
-	for (int kind = 0; kind < KT_RETRY_KINDS; kind++)
+	for (int kind = 0; kind < KT_RETRY_MOVE; kind++)
 	{
 		Retry	   *first = first_of(retries, kind);
 

@@ -3,7 +3,8 @@
  *		What the router comes back to: rows that somebody held, and bad ones.
  *
  * A rollback tells nobody, so a row that was locked is tried again after 10 ms,
- * doubling to a second.  A row that failed by itself is in quarantine, and is
+ * doubling to a second; a move, for which nobody waits, after a second, doubling to
+ * a minute.  A row that failed by itself is in quarantine, and is
  * tried ever more rarely.
  */
 #ifndef KIN_TR_ROUTING_RETRY_H
@@ -18,6 +19,7 @@ typedef enum KtRetryKind
 {
 	KT_RETRY_LOOK,				/* read the object again */
 	KT_RETRY_TIMER,				/* fire its timer, which was due */
+	KT_RETRY_MOVE,				/* move the task, which is finished, to history */
 	KT_RETRY_KINDS
 } KtRetryKind;
 
@@ -40,7 +42,7 @@ extern int	kt_retry_failed(KtRetries *retries, const KtSid *sid, KtRetryKind kin
 /* Into quarantine as it was before, to be tried after so many microseconds. */
 extern void kt_retry_keep(KtRetries *retries, const KtSid *sid, KtRetryKind kind, int failures, int64 wait);
 
-/* All is well with it, or it is gone.  True where it was in quarantine. */
+/* It has changed, or is gone.  True where it was in quarantine.  A move is tried at once. */
 extern bool kt_retry_forget(KtRetries *retries, const KtSid *sid);
 
 /* Is it in quarantine, and not to be tried now? */
@@ -68,7 +70,7 @@ extern KtSid *kt_retries_recovered(KtRetries *retries, int *n);
 
 extern bool kt_retries_are_due(KtRetries *retries, KtRetryKind kind);
 
-/* In how many microseconds the next one is due; PG_INT64_MAX: none. */
+/* In how many microseconds the next one is due, but moves; PG_INT64_MAX: none. */
 extern int64 kt_retries_wait(KtRetries *retries);
 
 #endif							/* KIN_TR_ROUTING_RETRY_H */

@@ -76,8 +76,7 @@ typedef struct KtRouter
 	TimestampTz next_timer;		/* none is due before */
 	KtLooks    *due_tasks;		/* whose timers are behind the marks, and have yet to be fired */
 	KtLooks    *due_reservations;
-	KtMark		moves_mark;		/* finished tasks before it have been moved, or skipped */
-	bool		moves_skipped;
+	KtMark		moves_mark;		/* finished tasks before it have been moved, or are in the retries */
 	int64		moves_began;	/* when the mark was at its beginning, by the monotonic clock */
 	KtRetries  *retries;
 	KtQuarantine *quarantine;

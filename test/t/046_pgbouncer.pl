@@ -93,7 +93,8 @@ $one->do('LISTEN kin_tr');
 $_->do('LISTEN kin_tr') for $session, $direct;
 $direct->do(q{SELECT kin_tr.create_task('{}', workspace => 'Bank')});
 
-# Both of these are told; by then the third would have been.
+# Both of these are told; the third one's server connection has been told too, while nobody used it, or tells
+# the next client that does.
 sub rung { my ($dbh) = @_; my $bell = $dbh->pg_notifies; return defined $bell; }
 for my $listener ([ $direct, 'a direct connection' ], [ $session, 'a client in session mode' ])
 {
@@ -103,7 +104,7 @@ for my $listener ([ $direct, 'a direct connection' ], [ $session, 'a client in s
 	for (1 .. 1800) { last if $heard = rung($dbh); select undef, undef, undef, 0.1; $dbh->do('SELECT 1') if $dbh != $direct; }
 	ok($heard, "$who hears the bell");
 }
-$one->do('SELECT 1');
+$_->do('SELECT 1') for $other, $one;
 ok(!rung($one), 'a client in transaction mode does not');
 
 $_->disconnect for $one, $other, $session, $direct;

@@ -51,14 +51,6 @@ CREATE FUNCTION kin_tr._functions_for_roles() RETURNS SETOF regprocedure
                 'grant_access', 'revoke_access']))
 $$;
 
-CREATE FUNCTION kin_tr._may_grant(workspace kin_tr.sid) RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
-BEGIN
-    IF workspace IS NULL OR kin_tr._access_in(workspace) <> 'admin' THEN
-        PERFORM kin_tr._require_owner('grant access');
-    END IF;
-END $$;
-
 -- PostgreSQL's privileges that every role with access needs, and who has each.
 CREATE FUNCTION kin_tr._privileges() RETURNS TABLE (privilege text, acl aclitem[])
     LANGUAGE sql STABLE SET search_path = pg_catalog, kin_tr, pg_temp AS $$
@@ -76,6 +68,28 @@ CREATE FUNCTION kin_tr._privileges() RETURNS TABLE (privilege text, acl aclitem[
      WHERE p.oid IN (SELECT f FROM kin_tr._functions_for_roles() f)
 $$;
 
+-- Two who grant at once would change the same rows of the catalog, so one waits, but
+-- not for as long as the other likes to keep its transaction open.
+CREATE FUNCTION kin_tr._lock_grants() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp SET lock_timeout = '2s' AS $$
+BEGIN
+    LOCK TABLE kin_tr.access_grants IN SHARE ROW EXCLUSIVE MODE;
+EXCEPTION WHEN lock_not_available THEN
+    RAISE EXCEPTION 'another transaction is granting access, or taking it back, and has not ended'
+        USING ERRCODE = 'lock_not_available',
+              DETAIL = (SELECT 'It is that of process ' || min(l.pid) || '.' FROM pg_locks l
+                         WHERE l.relation = 'kin_tr.access_grants'::regclass AND l.granted AND l.mode = 'ShareRowExclusiveLock'),
+              HINT = 'Try again when it has.';
+END $$;
+
+-- What a role has not of PostgreSQL's privileges.
+CREATE FUNCTION kin_tr._missing_privileges(role regrole) RETURNS SETOF text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, kin_tr, pg_temp AS $$
+    SELECT p.privilege FROM kin_tr._privileges() p
+     WHERE NOT EXISTS (SELECT FROM aclexplode(p.acl) a
+                        WHERE a.grantee = role AND a.privilege_type = split_part(p.privilege, ' ', 1))
+$$;
+
 -- Grants of PostgreSQL let a role call; the table "access" says where.  What the
 -- role has been given by somebody else stays that one's.
 CREATE FUNCTION kin_tr._apply_access(role regrole) RETURNS void
@@ -84,12 +98,12 @@ CREATE FUNCTION kin_tr._apply_access(role regrole) RETURNS void
 DECLARE
     missing text;
 BEGIN
-    -- Two who grant at once would change the same rows of the catalog.
-    LOCK TABLE kin_tr.access_grants IN SHARE ROW EXCLUSIVE MODE;
-    FOR missing IN
-        SELECT p.privilege FROM kin_tr._privileges() p
-         WHERE NOT EXISTS (SELECT FROM aclexplode(p.acl) a
-                            WHERE a.grantee = role AND a.privilege_type = split_part(p.privilege, ' ', 1)) LOOP
+    -- Mostly there is none, and then nobody is waited for.
+    IF NOT EXISTS (SELECT FROM kin_tr._missing_privileges(role)) THEN
+        RETURN;
+    END IF;
+    PERFORM kin_tr._lock_grants();
+    FOR missing IN SELECT m FROM kin_tr._missing_privileges(role) m LOOP
         EXECUTE format('GRANT %s TO %s', missing, role);
         INSERT INTO kin_tr.access_grants SELECT r.rolname, r.oid, missing FROM pg_roles r WHERE r.oid = role
         ON CONFLICT DO NOTHING;
@@ -104,28 +118,48 @@ CREATE FUNCTION kin_tr._is_of_role(role regrole, given_name name, given_oid oid)
                           AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = given_oid))
 $$;
 
--- Takes back what was granted and nothing in the table "access" asks for any more.
+-- What was granted to a role, and nothing in the table "access" asks for any more.
+CREATE FUNCTION kin_tr._idle_grants(of_role regrole) RETURNS SETOF kin_tr.access_grants
+    LANGUAGE sql STABLE SET search_path = pg_catalog, kin_tr, pg_temp AS $$
+    SELECT g.* FROM kin_tr.access_grants g
+     WHERE kin_tr._is_of_role(of_role, g.role, g.role_oid)
+       AND NOT (g.role_oid = of_role AND g.privilege IN (SELECT p.privilege FROM kin_tr._privileges() p)
+                AND EXISTS (SELECT FROM kin_tr.access a JOIN pg_roles r ON r.oid = a.role_oid AND r.rolname = a.role
+                             WHERE r.oid = of_role))
+$$;
+
+-- Takes it back.
 CREATE FUNCTION kin_tr._renew_access(role regrole) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
-    needed text[];
-    left_over record;
+    idle kin_tr.access_grants;
 BEGIN
-    LOCK TABLE kin_tr.access_grants IN SHARE ROW EXCLUSIVE MODE;
-    needed := ARRAY(SELECT p.privilege FROM kin_tr._privileges() p
-                     WHERE EXISTS (SELECT FROM kin_tr.access a JOIN pg_roles r ON r.oid = a.role_oid AND r.rolname = a.role
-                                    WHERE r.oid = role));
-    FOR left_over IN
+    IF NOT EXISTS (SELECT FROM kin_tr._idle_grants(role)) THEN
+        RETURN;
+    END IF;
+    PERFORM kin_tr._lock_grants();
+    FOR idle IN SELECT * FROM kin_tr._idle_grants(role) LOOP
         DELETE FROM kin_tr.access_grants g
-         WHERE kin_tr._is_of_role(role, g.role, g.role_oid) AND NOT (g.role_oid = role AND g.privilege = ANY (needed))
-        RETURNING g.role_oid = role AS granted, g.privilege LOOP
+         WHERE g.role = idle.role AND g.role_oid = idle.role_oid AND g.privilege = idle.privilege;
         -- One that there is no more, such as a function of an older version, is gone with its grants.
-        IF left_over.granted AND left_over.privilege IN (SELECT p.privilege FROM kin_tr._privileges() p) THEN
-            EXECUTE format('REVOKE %s FROM %s', left_over.privilege, role);
+        IF idle.role_oid = role AND idle.privilege IN (SELECT p.privilege FROM kin_tr._privileges() p) THEN
+            EXECUTE format('REVOKE %s FROM %s', idle.privilege, role);
         END IF;
     END LOOP;
 END $$;
+
+-- Would a role, or a member of it, have access here and in other workspaces than these,
+-- and so have to say from now on which one it means?
+CREATE FUNCTION kin_tr._is_elsewhere(role regrole, workspaces kin_tr.sid[]) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, kin_tr, pg_temp AS $$
+    WITH members AS MATERIALIZED (
+        SELECT m.oid FROM pg_roles m WHERE NOT m.rolsuper AND pg_has_role(m.oid, role, 'USAGE'))
+    SELECT EXISTS (SELECT FROM kin_tr.access a
+                     JOIN pg_roles r ON r.oid = a.role_oid AND r.rolname = a.role
+                     JOIN members m ON pg_has_role(m.oid, r.oid, 'USAGE')
+                    WHERE a.workspace_sid IS NULL OR a.workspace_sid <> ALL (workspaces))
+$$;
 
 CREATE FUNCTION kin_tr._grant_access(role regrole, kind text, workspace kin_tr.sid) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
@@ -200,11 +234,14 @@ CREATE FUNCTION kin_tr.grant_access(role regrole, kind text, workspace text DEFA
 COMMENT ON FUNCTION kin_tr.grant_access IS
 'Lets a role, and its members, use a workspace, or all of them where none is named, kin_tr.workspace notwithstanding:
 as reader; as app: tasks, reservations and workers'' activities; as supervisor: workers too; as admin: everything of
-the workspace. It is given to the role of this name and OID: once renamed, it is to be granted anew. Errors: 42501, 42704, 22004, 22023. Needs access of kind admin, for all workspaces the owner''s.';
+the workspace. It is given to the role of this name and OID: once renamed, it is to be granted anew. Only the owner
+gives access to a role that has some in a workspace whose admin the caller is not, for such a role must then always
+say which workspace it means. A role''s first access waits for others who grant at the same time, two seconds at most.
+Errors: 42501, 42704, 22004, 22023, 55P03. Needs access of kind admin, for all workspaces the owner''s.';
 CREATE FUNCTION kin_tr.revoke_access(role regrole, kind text, workspace text DEFAULT NULL) RETURNS void
-    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_grant'
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_revoke'
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.revoke_access IS
 'Takes back what grant_access() gave with the same arguments, and of PostgreSQL''s privileges those that no other access
 of the role needs; what others have granted stays. A role can only be dropped after it. Errors: 42501, 42704
-where it gave nothing, 22004, 22023. Needs access of kind admin, for all workspaces the owner''s.';
+where it gave nothing, 22004, 22023, 55P03. Needs access of kind admin, for all workspaces the owner''s.';

@@ -14,7 +14,6 @@
 #include "catalog/pg_authid.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
@@ -441,16 +440,12 @@ kin_tr_access_in(PG_FUNCTION_ARGS)
 }
 
 static Datum
-sid_array(Sight *sight, KtAccess needed)
+workspaces_of(KtAccess needed)
 {
-	Datum	   *sids = palloc(sizeof(Datum) * Max(sight->nworkspaces, 1));
-	int			n = 0;
+	int			n;
+	KtSid	   *sids = kt_access_workspaces(needed, &n);
 
-	for (int i = 0; i < sight->nworkspaces; i++)
-		if (sight->workspaces[i].access >= needed)
-			sids[n++] = SidPGetDatum(&sight->workspaces[i].sid);
-	return PointerGetDatum(construct_array(sids, n, kt_sid_type_oid(), sizeof(KtSid), false,
-										   TYPALIGN_CHAR));
+	return kt_sid_array(sids, n);
 }
 
 bool
@@ -468,7 +463,7 @@ kt_access_readable(text *argument, Datum *workspaces)
 													  false, TYPALIGN_CHAR));
 		return false;
 	}
-	*workspaces = sid_array(sight_of_caller(), KT_ACCESS_READER);
+	*workspaces = workspaces_of(KT_ACCESS_READER);
 	return kt_access_is_owner();
 }
 
@@ -479,7 +474,7 @@ kt_access_readable(text *argument, Datum *workspaces)
 Datum
 kin_tr_readable_workspaces(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_DATUM(sid_array(sight_of_caller(), KT_ACCESS_READER));
+	PG_RETURN_DATUM(workspaces_of(KT_ACCESS_READER));
 }
 
 /* _require_owner(what text) */

@@ -15,6 +15,7 @@
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
@@ -365,6 +366,16 @@ kt_column_cstring(uint64 row, int column)
 	Datum		value = kt_column(row, column, &isnull);
 
 	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+Datum
+kt_sid_array(const KtSid *sids, int n)
+{
+	Datum	   *values = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		values[i] = SidPGetDatum(&sids[i]);
+	return PointerGetDatum(construct_array(values, n, kt_sid_type_oid(), sizeof(KtSid), false, TYPALIGN_CHAR));
 }
 
 Datum

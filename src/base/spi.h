@@ -65,6 +65,9 @@ extern char *kt_column_cstring(uint64 row, int column);	/* text; copied; NULL wh
 extern Oid	kt_schema_oid(void);
 extern Oid	kt_schema_owner(void);
 extern Oid	kt_sid_type_oid(void);
+
+/* A kin_tr.sid[], in the current memory context. */
+extern Datum kt_sid_array(const KtSid *sids, int n);
 extern Oid	kt_type_oid(char letter);	/* of a parameter's letter */
 extern Oid	kt_relation_oid(const char *name);	/* an error where it is missing */
 extern bool kt_extension_exists(void);

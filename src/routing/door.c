@@ -38,6 +38,7 @@ PG_FUNCTION_INFO_V1(kin_tr_door_app);
 PG_FUNCTION_INFO_V1(kin_tr_door_supervisor);
 PG_FUNCTION_INFO_V1(kin_tr_door_admin);
 PG_FUNCTION_INFO_V1(kin_tr_door_grant);
+PG_FUNCTION_INFO_V1(kin_tr_door_revoke);
 PG_FUNCTION_INFO_V1(kin_tr_door_health);
 
 /* What is found out once per call site. */
@@ -250,9 +251,37 @@ kin_tr_door_admin(PG_FUNCTION_ARGS)
 	return pass(fcinfo, KT_ACCESS_ADMIN);
 }
 
+/*
+ * A role that has access to several workspaces must say which one it means; so who
+ * gives it access to one more is to be responsible for the others, too.
+ */
+static void
+require_right_to_introduce(Oid role)
+{
+	static KtPlan plan = {"SELECT kin_tr._is_elsewhere($1::oid::regrole, $2)", "IS"};
+	int			n;
+	KtSid	   *own = kt_access_workspaces(KT_ACCESS_ADMIN, &n);
+	Datum		values[] = {Int64GetDatum(role), kt_sid_array(own, n)};
+	KtSpi		spi;
+	bool		elsewhere;
+
+	if (kt_access_is_owner())
+		return;
+	kt_spi_begin(&spi);
+	kt_spi(&plan, values, NULL);
+	elsewhere = kt_column_bool(0, 1);
+	kt_spi_end(&spi);
+	if (elsewhere)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to grant access to role \"%s\"", GetUserNameFromId(role, false)),
+				 errdetail("It, or a member of it, has access to a workspace whose admin you are not, and would have to say which one it means in every call."),
+				 errhint("Role \"%s\" may grant it.", GetUserNameFromId(kt_schema_owner(), false))));
+}
+
 /* Access to one workspace is its admins' to give, to all of them the owner's. */
-Datum
-kin_tr_door_grant(PG_FUNCTION_ARGS)
+static Datum
+pass_access(FunctionCallInfo fcinfo, bool gives)
 {
 	Door	   *door = open_door(fcinfo);
 	KtSid		workspace;
@@ -265,7 +294,21 @@ kin_tr_door_grant(PG_FUNCTION_ARGS)
 		return call_inner(fcinfo, door, NULL);
 	}
 	workspace = kt_workspace_argument(PG_GETARG_TEXT_PP(door->workspace_argument), KT_ACCESS_ADMIN);
+	if (gives && !PG_ARGISNULL(0))
+		require_right_to_introduce(PG_GETARG_OID(0));
 	return call_inner(fcinfo, door, &workspace);
+}
+
+Datum
+kin_tr_door_grant(PG_FUNCTION_ARGS)
+{
+	return pass_access(fcinfo, true);
+}
+
+Datum
+kin_tr_door_revoke(PG_FUNCTION_ARGS)
+{
+	return pass_access(fcinfo, false);
 }
 
 /* For whoever may read anything. */

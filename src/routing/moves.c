@@ -10,9 +10,7 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -48,16 +46,6 @@ take_rows(Moves *moves, uint64 n)
 	return moves->n;
 }
 
-static Datum
-sids_of(const Moves *moves, int from, int n)
-{
-	Datum	   *sids = palloc(sizeof(Datum) * n);
-
-	for (int i = 0; i < n; i++)
-		sids[i] = SidPGetDatum(unconstify(KtSid *, &moves->found[from + i].sid));
-	return PointerGetDatum(construct_array(sids, n, kt_sid_type_oid(), sizeof(KtSid), false, TYPALIGN_CHAR));
-}
-
 /* What comes behind the mark. */
 static int
 find_next(void *context)
@@ -88,9 +76,7 @@ find_due(void *context)
 	KtSid	   *due = kt_retries_due(moves->router->retries, KT_RETRY_MOVE, BATCH_SIZE, &n);
 	Datum		values[2];
 
-	for (int i = 0; i < n; i++)
-		moves->found[i].sid = due[i];
-	values[0] = sids_of(moves, 0, n);
+	values[0] = kt_sid_array(due, n);
 	values[1] = TimestampTzGetDatum(moves->until);
 	return take_rows(moves, kt_spi_latest(&plan, values, NULL));
 }
@@ -107,14 +93,15 @@ move(void *context, int from, int n)
 {
 	static KtPlan plan = {"SELECT unnest(kin_tr._move_unlocked($1))", "S"};
 	Moves	   *moves = context;
-	Moves		free = {.n = 0};
+	KtSid		sids[BATCH_SIZE];
+	int			nsids = 0;
 	Datum		values[1];
 	uint64		nheld;
 
 	for (int i = from; i < from + n; i++)
 		if (moves->retried || !kt_retry_is_kept(moves->router->retries, &moves->found[i].sid))
-			free.found[free.n++] = moves->found[i];
-	values[0] = sids_of(&free, 0, free.n);
+			sids[nsids++] = moves->found[i].sid;
+	values[0] = kt_sid_array(sids, nsids);
 	nheld = kt_spi(&plan, values, NULL);
 	for (uint64 i = 0; i < nheld; i++)
 	{

@@ -10,7 +10,6 @@
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -33,17 +32,6 @@
 
 /* Before any task that waits. */
 static const KtHead before_all = {PG_INT64_MIN, PG_INT64_MIN, {{0}}};
-
-static Datum
-sid_array(const KtSid *sids, int n)
-{
-	Datum	   *values = palloc(sizeof(Datum) * Max(n, 1));
-
-	for (int i = 0; i < n; i++)
-		values[i] = SidPGetDatum(&sids[i]);
-	return PointerGetDatum(construct_array(values, n, kt_sid_type_oid(), sizeof(KtSid), false,
-										   TYPALIGN_CHAR));
-}
 
 /* A set of sids, in the current memory context; the null sid is never in it. */
 static void
@@ -170,7 +158,7 @@ read_channels(KtRouter *router, const KtSid *workers, int n)
 	static KtPlan plan = {
 		"SELECT " CHANNEL_COLUMNS " FROM kin_tr.worker_channels WHERE worker_sid = ANY ($1)", "S"
 	};
-	Datum		values[] = {sid_array(workers, n)};
+	Datum		values[] = {kt_sid_array(workers, n)};
 	uint64		found = kt_spi_latest(&plan, values, NULL);
 
 	put_page(router, SPI_tuptable, found, put_worker_channel);
@@ -198,7 +186,7 @@ kt_router_look_at_workers(KtRouter *router, const KtSid *workers, int n)
 
 	if (n == 0)
 		return;
-	values[0] = sid_array(workers, n);
+	values[0] = kt_sid_array(workers, n);
 	found = kt_spi_latest(&plan, values, NULL);
 	for (uint64 i = 0; i < found; i++)
 	{
@@ -363,7 +351,7 @@ kt_router_look_at_tasks(KtRouter *router, const KtSid *tasks, int n)
 	/* In pieces, so that the memory for the rows is bounded. */
 	for (int from = 0; from < n; from += FETCH_SIZE)
 	{
-		Datum		values[] = {sid_array(&tasks[from], Min(FETCH_SIZE, n - from))};
+		Datum		values[] = {kt_sid_array(&tasks[from], Min(FETCH_SIZE, n - from))};
 		uint64		found = kt_spi_latest(&plan, values, NULL);
 		SPITupleTable *table = SPI_tuptable;
 

@@ -90,6 +90,8 @@ $dbh->do(q{SELECT kin_tr.revoke_access('a', 'admin', 'mine'), kin_tr.revoke_acce
 
 $dbh->do('CREATE ROLE boss; CREATE ROLE grafana; CREATE ROLE desk');
 $dbh->do(q{SELECT kin_tr.grant_access('boss', 'admin', 'mine'), kin_tr.grant_access('desk', 'supervisor', 'theirs')});
+# Of both workspaces, for it gives access to one whose access to the other is not to become ambiguous.
+$dbh->do(q{SELECT kin_tr.grant_access('boss', 'admin', 'theirs')});
 $dbh->do('GRANT USAGE ON SCHEMA kin_tr TO grafana; GRANT SELECT ON kin_tr.router_state, kin_tr.tasks, kin_tr.clock TO grafana;'
 	. ' GRANT EXECUTE ON FUNCTION kin_tr.check(), kin_tr.health() TO grafana; GRANT SELECT ON kin_tr.router_state TO desk');
 my %before = map { $_ => privileges_of($dbh, $_) } qw(grafana desk);
@@ -117,6 +119,47 @@ for my $role (qw(grafana desk))
 	as_boss("SELECT kin_tr.revoke_access('$role', 'app', 'mine')");
 	is(privileges_of($dbh, $role), $before{$role}, '... and all of it, but nothing of what others have granted');
 }
+
+# --------------------------------------------------------- of two workspaces
+
+# Who has access to two must say which one it means: an admin of one does not do that to a client of the other.
+$dbh->do(q{CREATE ROLE clients; CREATE ROLE client LOGIN IN ROLE clients; CREATE ROLE chief});
+$dbh->do(q{SELECT kin_tr.revoke_access('boss', 'admin', 'theirs'), kin_tr.grant_access('client', 'app', 'theirs'), kin_tr.grant_access('chief', 'admin', 'theirs')});
+for my $role (qw(client clients))
+{
+	$dbh->begin_work;
+	$dbh->do('SET LOCAL ROLE boss');
+	is(sqlstate_of($dbh, "SELECT kin_tr.grant_access('$role', 'reader', 'mine')"), '42501', "an admin of another workspace cannot give $role access");
+	like($dbh->errstr, qr/has access to a workspace whose admin you are not/, '... and is told why');
+	$dbh->rollback;
+}
+my $client = connect_to($node, 'postgres', user => 'client');
+
+is($client->selectrow_array('SELECT friendly_name FROM kin_tr.get_workspace()'), 'theirs', 'so a call that names no workspace means what it meant');
+$dbh->do(q{SELECT kin_tr.grant_access('client', 'reader', 'mine')});
+is(sqlstate_of($client, 'SELECT kin_tr.get_workspace()'), 'KT012', 'the owner may give it access to a second one');
+$dbh->do(q{SELECT kin_tr.revoke_access('client', 'reader', 'mine')});
+as_boss(q{SELECT kin_tr.revoke_access('boss', 'admin', 'mine')});
+$dbh->do(q{SELECT kin_tr.grant_access('boss', 'admin', 'mine')});
+
+# An open transaction that gives a role its first access holds up another's first, but not for ever, and nothing else.
+$dbh->do('CREATE ROLE first; CREATE ROLE second');
+my $open = connect_to($node);
+
+$open->begin_work;
+$open->do('SET LOCAL ROLE boss');
+$open->do(q{SELECT kin_tr.grant_access('first', 'reader', 'mine')});
+$dbh->begin_work;
+$dbh->do('SET LOCAL ROLE chief');
+$dbh->do(q{SELECT kin_tr.grant_access('client', 'supervisor', 'theirs'), kin_tr.revoke_access('client', 'supervisor', 'theirs')});
+pass('what a role has already is changed meanwhile');
+is(sqlstate_of($dbh, q{SELECT kin_tr.grant_access('second', 'reader', 'theirs')}), '55P03', 'a first access waits, but not for as long as another likes');
+like($dbh->errstr, qr/another transaction is granting access.*It is that of process \d+/s, '... whose process is named');
+$dbh->rollback;
+$open->rollback;
+$dbh->do(q{SELECT kin_tr.grant_access('second', 'reader', 'theirs'), kin_tr.revoke_access('second', 'reader', 'theirs')});
+$_->disconnect for $open, $client;
+
 as_boss(q{SELECT kin_tr.grant_access('grafana', 'admin', 'mine')});
 $dbh->do(q{SELECT kin_tr.delete_workspace('mine')});
 is(privileges_of($dbh, 'grafana'), $before{grafana}, 'a deleted workspace takes along what it gave, and no more');

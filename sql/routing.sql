@@ -430,6 +430,26 @@ CALL test.serve_all();
 SELECT status, count(*) FROM test.board GROUP BY 1;
 SELECT test.faults();
 
+-- what a turn calls cannot begin another one
+CREATE FUNCTION test.tick_again(sid kin_tr.sid) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    IF current_setting('test.again', true) = 'on' THEN
+        PERFORM kin_tr.tick();
+    END IF;
+    RETURN 1;
+EXCEPTION WHEN OTHERS THEN
+    RAISE NOTICE '% %', SQLSTATE, SQLERRM;
+    RETURN 1;
+END $$;
+CREATE INDEX again ON kin_tr.reservations (test.tick_again(sid));
+SELECT test.new('again', jsonb_build_object('need', 1), 1, 'skills');
+SET test.again = on;
+SELECT test.tick();
+RESET test.again;
+DROP INDEX kin_tr.again;
+DROP FUNCTION test.tick_again;
+SELECT test.faults();
+
 DROP PROCEDURE test.serve_all;
 DROP FUNCTION test.workflow;
 SELECT kin_tr.delete_workspace('routing');

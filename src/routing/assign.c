@@ -226,6 +226,13 @@ leave_failed_task(KtRouter *router, Work *work)
 	put_back(router, proposal);
 }
 
+void
+kt_assign_forget(KtRouter *router, const KtSid *task)
+{
+	if (hash_get_num_entries(router->suspects) > 0)
+		hash_search(router->suspects, task, HASH_REMOVE, NULL);
+}
+
 static void
 clear_suspect(KtRouter *router, const KtSid *task)
 {
@@ -283,6 +290,7 @@ settle(KtRouter *router, Work *work, KtTurn *turn)
 	switch (work->outcome)
 	{
 		case GONE:
+			kt_assign_forget(router, &proposal->head.sid);
 			break;
 		case DONE:
 			router->next_timer = Min(router->next_timer, work->times_out_at);
@@ -312,6 +320,7 @@ kt_assign(KtRouter *router, const KtTransactions *transactions, KtTurn *turn, co
 	Assignment *assignment = palloc(sizeof(Assignment));
 	KtBatch		batch = {assignment, .collect = collect, .run = carry_out_part, .failed = note_failure};
 
+	kt_turn_begin_work(turn);
 	assignment->router = router;
 	assignment->until = kt_monotonic() + limits->slice;
 	do

@@ -50,11 +50,18 @@ apply_reservation_event(KtRouter *router, const KtEventRef *event)
 		kt_pool_close(router->pool, &event->resource);
 }
 
+static void
+forgive_task(KtRouter *router, const KtSid *task)
+{
+	kt_quarantine_release(router->quarantine, task);
+	kt_assign_forget(router, task);
+}
+
 /* Whatever was wrong with it, it is looked at. */
 static void
 look_at_task(KtRouter *router, const KtEventRef *event)
 {
-	kt_quarantine_release(router->quarantine, &event->task);
+	forgive_task(router, &event->task);
 	kt_looks_add(router->looks, &event->workspace, &event->task);
 }
 
@@ -70,7 +77,7 @@ apply_task_event(KtRouter *router, const KtEventRef *event)
 	else if (strcmp(type, "task.canceled") == 0)
 	{
 		kt_pool_remove_task(router->pool, &event->task);
-		kt_quarantine_release(router->quarantine, &event->task);
+		forgive_task(router, &event->task);
 		kt_moves_note_end(router, &event->task, event->date);
 	}
 	else if (strcmp(type, "task.completed") == 0)
@@ -79,7 +86,7 @@ apply_task_event(KtRouter *router, const KtEventRef *event)
 	{
 		kt_pool_remove_task(router->pool, &event->task);
 		kt_pool_close_task(router->pool, &event->task);
-		kt_quarantine_release(router->quarantine, &event->task);
+		forgive_task(router, &event->task);
 	}
 }
 

@@ -30,7 +30,7 @@
 PG_FUNCTION_INFO_V1(kin_tr_tick);
 PG_FUNCTION_INFO_V1(kin_tr_next_due);
 
-/* A turn that has failed so often, or been in vain, ends, so that others get theirs. */
+/* Work of a kind that has failed so often, or been in vain, is left for the next turn. */
 #define MAX_FAILURES	16
 #define MAX_BUSY		256
 
@@ -96,6 +96,12 @@ kt_router_forget(KtRouter *router)
 	kt_looks_clear(router->due_tasks);
 	kt_looks_clear(router->due_reservations);
 	forget_suspects(router);
+}
+
+void
+kt_turn_begin_work(KtTurn *turn)
+{
+	turn->failures = turn->busy = 0;
 }
 
 int
@@ -394,6 +400,7 @@ settle_tasks(KtRouter *router, const KtTransactions *transactions, KtTurn *turn,
 	KtBatch		batch = {settling, .run = settle_part, .failed = note_failure};
 	bool		any = false;
 
+	kt_turn_begin_work(turn);
 	settling->router = router;
 	settling->until = kt_monotonic() + limits->slice;
 	for (;;)
@@ -574,6 +581,17 @@ forget_other_schema(KtRouter *router)
 	schema = kt_schema_oid();
 }
 
+/* A trigger of the owner's may call anything. */
+static void
+refuse_within_itself(void)
+{
+	if (ticking)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("tick() is running in this session"),
+				 errhint("What it calls, such as a trigger of a table, cannot call it.")));
+}
+
 static void
 turn_of_tick(KtRouter *router, KtTurn *turn, const KtLimits *limits)
 {
@@ -617,6 +635,7 @@ kin_tr_tick(PG_FUNCTION_ARGS)
 	kt_require_writable(fcinfo);
 	kt_access_require_somewhere(KT_ACCESS_APP, "call tick()");
 	kt_require_home();
+	refuse_within_itself();
 	lock_or_refuse();
 	forget_other_schema(router);
 	restrict_to_callers_workspaces(router);

@@ -98,8 +98,8 @@ typedef struct KtTurn
 	int			moved;
 	int			canceled;
 	int			fired;			/* timers of any kind that did something */
-	int			failures;		/* rows that failed by themselves */
-	int			busy;			/* rows that somebody held */
+	int			failures;		/* rows that failed by themselves, of the kind of work being done */
+	int			busy;			/* rows of it that somebody held */
 	int			events;			/* read at its beginning */
 	bool		more;			/* something is left to do now */
 } KtTurn;
@@ -164,6 +164,9 @@ extern bool kt_match_is_over(const KtRouter *router);
 extern void kt_assign(KtRouter *router, const KtTransactions *transactions, KtTurn *turn,
 					  const KtLimits *limits);
 
+/* assign.c: a task has changed or ended, so that its assignment failed before says nothing. */
+extern void kt_assign_forget(KtRouter *router, const KtSid *task);
+
 /* timers.c: fires what is due. */
 extern void kt_timers_fire(KtRouter *router, const KtTransactions *transactions, KtTurn *turn,
 						   const KtLimits *limits);
@@ -182,6 +185,9 @@ extern bool kt_router_is_sweeping(void);
 /* router.c: all of a turn. */
 extern void kt_router_turn(KtRouter *router, const KtTransactions *transactions, KtTurn *turn,
 						   const KtLimits *limits);
+
+/* Another kind of work begins: what failed or was held before says nothing of it. */
+extern void kt_turn_begin_work(KtTurn *turn);
 
 /* How many more actions, or none where it has failed or been in vain too often. */
 extern int	kt_turn_left(const KtTurn *turn, const KtLimits *limits);

@@ -275,6 +275,7 @@ kt_timers_fire(KtRouter *router, const KtTransactions *transactions, KtTurn *tur
 	int64		until = kt_monotonic() + limits->slice;
 	bool		more = false;
 
+	kt_turn_begin_work(turn);
 	if (kt_turn_left(turn, limits) > 0 && kt_retries_are_due(router->retries, KT_RETRY_TIMER))
 		fire_retries(router, transactions, turn, kt_turn_left(turn, limits));
 	if (router->pool->now >= router->next_timer)

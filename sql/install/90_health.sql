@@ -52,10 +52,13 @@ BEGIN
     RETURN QUERY
     SELECT 'workers not started', CASE count(*) WHEN 0 THEN 'ok' ELSE 'fault' END,
            CASE count(*) WHEN 0 THEN 'none'
-                ELSE format('%s in this cluster: raise max_worker_processes (%s)', count(*),
-                            string_agg(format('%s of database %s', m.worker, coalesce(d.datname, m.database::text)), ', '
-                                       ORDER BY d.datname, m.worker)) END
-      FROM kin_tr._workers_missing() m LEFT JOIN pg_database d ON d.oid = m.database;
+                ELSE format('%s in this cluster: raise max_worker_processes (%s%s)', count(*),
+                            string_agg(format('%s of database %s', n.worker, n.name), ', ' ORDER BY n.place) FILTER (WHERE n.place <= 10),
+                            CASE WHEN count(*) > 10 THEN ', ...' ELSE '' END) END
+      FROM (SELECT m.worker, coalesce(d.datname, m.database::text) AS name,
+                   row_number() OVER (ORDER BY m.database <> (SELECT c.oid FROM pg_database c WHERE c.datname = current_database()),
+                                      d.datname, m.worker) AS place
+              FROM kin_tr._workers_missing() m LEFT JOIN pg_database d ON d.oid = m.database) n;
     RETURN QUERY SELECT * FROM kin_tr._health_of_work();
     RETURN QUERY SELECT 'clock', CASE WHEN c.now IS NULL THEN 'ok' ELSE 'paused' END,
         CASE WHEN c.now IS NULL THEN 'real time'
@@ -116,7 +119,9 @@ BEGIN
                               kin_tr._last_error(n.errors, n.failed_at, n.error))
                 WHEN NOT switched_on AND w.worker <> 'launcher' THEN
                     'kin_tr.background_workers is off: call tick(), ring() and maintain() yourself'
-                WHEN w.missing THEN 'no room for it: raise max_worker_processes'
+                WHEN w.missing OR EXISTS (SELECT FROM kin_tr._workers_missing() m JOIN pg_database d ON d.oid = m.database
+                                           WHERE d.datname = current_database() AND m.worker = 'scout') THEN
+                    'no room for it: raise max_worker_processes'
                 ELSE concat_ws(', ', 'not running', 'ended ' || nullif(w.failures, 0) || ' times in a row by a fault',
                                kin_tr._last_error(n.errors, n.failed_at, n.error), 'see the server''s log') END
       FROM kin_tr._worker_states() w

@@ -18,6 +18,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_database.h"
+#include "libpq/pqsignal.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -63,6 +64,8 @@ typedef struct Found
 {
 	Oid			oid;
 	NameData	name;
+	bool		has_extension;	/* as far as it is known */
+	int			running;		/* router and relay: how many of the two */
 } Found;
 
 /* A hash key. */
@@ -119,7 +122,7 @@ list_databases(void)
 		{
 			MemoryContext old = MemoryContextSwitchTo(context);
 
-			Found	   *found = palloc(sizeof(Found));
+			Found	   *found = palloc0(sizeof(Found));
 
 			found->oid = database->oid;
 			found->name = database->datname;
@@ -336,49 +339,76 @@ visitors_are_out(void)
 	return any;
 }
 
-/*
- * Who is to go where, a scout or where there is the extension a housekeeper: first
- * where none has been, then where one has been due for longest; in how many ms, if
- * nowhere yet.
- */
-static void
-want_visitor(const List *databases, const Oid *with_extension, int n, long *wait)
+/* Where one is to go: first where none has been, then where one has been due for longest; NULL: nowhere. */
+static const Found *
+first_due(const List *databases, KtWorkerKind kind, int64 *due)
 {
-	const Found *next = NULL;
-	KtWorkerKind next_kind = KT_WORKER_SCOUT;
-	int64		due = 0;
+	const Found *first = NULL;
 	ListCell   *cell;
 
 	foreach(cell, databases)
 	{
 		const Found *database = lfirst(cell);
-		KtWorkerKind kind = is_among(database->oid, with_extension, n) ? KT_WORKER_HOUSEKEEPER : KT_WORKER_SCOUT;
 		const Visit *visit = last_visit(database->oid, kind);
 		int64		at = visit != NULL ? visit->not_before : 0;
 
-		if (kt_slots_is_held(database->oid) || is_out(database->oid, kind))
+		if (database->has_extension != (kind == KT_WORKER_HOUSEKEEPER) || kt_slots_is_held(database->oid) ||
+			is_out(database->oid, kind))
 			continue;
-		if (next == NULL || at < due)
+		if (first == NULL || at < *due)
 		{
-			next = database;
-			next_kind = kind;
-			due = at;
+			first = database;
+			*due = at;
 		}
 	}
-	if (next == NULL)
-		return;
-	if (due <= kt_monotonic())
-		want(next, next_kind);
-	else
-		*wait = Min(*wait, (due - kt_monotonic()) / 1000 + 1);
+	return first;
 }
 
 /*
- * What should run, from what databases there are and what scouts have told.
- * Returns in how many ms to look again.
+ * A scout, or where there is the extension a housekeeper; in how many ms, if nobody
+ * yet.  Scouts go first, for what they find is to be started.
  */
-static long
-decide(void)
+static void
+want_visitor(const List *databases, long *wait)
+{
+	static const KtWorkerKind kinds[] = {KT_WORKER_SCOUT, KT_WORKER_HOUSEKEEPER};
+
+	for (int i = 0; i < lengthof(kinds); i++)
+	{
+		int64		due = 0;
+		const Found *first = first_due(databases, kinds[i], &due);
+		int64		now = kt_monotonic();
+
+		if (first == NULL)
+			continue;
+		if (due <= now)
+		{
+			want(first, kinds[i]);
+			return;
+		}
+		*wait = Min(*wait, (due - now) / 1000 + 1);
+	}
+}
+
+/* Half a pair first: what one that has ended leaves free is not another database's. */
+static int
+compare_needs(const ListCell *a, const ListCell *b)
+{
+	const Found *x = lfirst(a);
+	const Found *y = lfirst(b);
+
+	if ((x->running == 1) != (y->running == 1))
+		return x->running == 1 ? -1 : 1;
+	return x->oid < y->oid ? -1 : x->oid > y->oid;
+}
+
+/*
+ * What should run, from what databases there are and what scouts have told; these
+ * databases, in the order in which they are served.  *wait: in how many ms to look
+ * again.
+ */
+static List *
+decide(long *wait)
 {
 	HASH_SEQ_STATUS scan;
 	Employee   *worker;
@@ -386,31 +416,38 @@ decide(void)
 	Oid			with_extension[KT_MAX_DATABASES];
 	int			n = kt_slots_databases(with_extension, KT_MAX_DATABASES);
 	List	   *databases = list_databases();
-	long		wait = kt_launcher_interval * 1000L;
 
+	*wait = kt_launcher_interval * 1000L;
 	hash_seq_init(&scan, employees);
 	while ((worker = hash_seq_search(&scan)) != NULL)
 	{
 		note_end(worker);
 		worker->wanted = false;
 	}
+	foreach(cell, databases)
+	{
+		Found	   *database = lfirst(cell);
+
+		database->has_extension = is_among(database->oid, with_extension, n);
+	}
 	end_strangers(with_extension, n);
 	forget_dropped_databases(with_extension, n, databases);
 	if (visitors_are_out())
-		wait = Min(wait, PATIENCE / 1000);
+		*wait = Min(*wait, PATIENCE / 1000);
 	else if (kt_background_workers)
-		want_visitor(databases, with_extension, n, &wait);
+		want_visitor(databases, wait);
 	foreach(cell, databases)
 	{
-		const Found *database = lfirst(cell);
+		Found	   *database = lfirst(cell);
 
-		if (!kt_background_workers || kt_slots_is_held(database->oid) ||
-			!is_among(database->oid, with_extension, n))
+		if (!kt_background_workers || kt_slots_is_held(database->oid) || !database->has_extension)
 			continue;
 		want(database, KT_WORKER_ROUTER);
 		want(database, KT_WORKER_RELAY);
+		database->running = is_out(database->oid, KT_WORKER_ROUTER) + is_out(database->oid, KT_WORKER_RELAY);
 	}
-	return wait;
+	list_sort(databases, compare_needs);
+	return databases;
 }
 
 /*
@@ -453,29 +490,100 @@ complain(int missing)
 	complained_of = missing;
 }
 
-/* Of one kind; how many found no room. */
-static int
-carry_out_kind(KtWorkerKind kind, long *wait)
+/* What runs and should not is told to end. */
+static void
+end_unwanted(void)
 {
 	HASH_SEQ_STATUS scan;
 	Employee   *worker;
-	int			missing = 0;
 
 	hash_seq_init(&scan, employees);
 	while ((worker = hash_seq_search(&scan)) != NULL)
 	{
-		bool		no_room = false;
-
-		if (worker->key.kind != (int) kind)
+		if (worker->wanted)
 			continue;
-		if (!worker->wanted && worker->handle != NULL)
+		kt_slots_set_missing(worker->key.database, worker->key.kind, false);
+		if (worker->handle != NULL)
 			TerminateBackgroundWorker(worker->handle);
-		else if (worker->wanted && worker->handle == NULL)
-			no_room = !employ(worker, wait);
-		kt_slots_set_missing(worker->key.database, kind, no_room);
-		missing += no_room;
-		if (!worker->wanted && worker->handle == NULL)
+		else
 			hash_search(employees, &worker->key, HASH_REMOVE, NULL);
+	}
+}
+
+/* One that is wanted is started, if it may be; false where there is no room for it. */
+static bool
+fill(Employee *worker, bool may, long *wait)
+{
+	bool		room = worker->handle != NULL || (may && employ(worker, wait));
+
+	kt_slots_set_missing(worker->key.database, worker->key.kind, !room);
+	return room;
+}
+
+/* The one visitor of a kind that is wanted, if any; false where there is no room for it. */
+static bool
+fill_visit(KtWorkerKind kind, long *wait)
+{
+	HASH_SEQ_STATUS scan;
+	Employee   *worker;
+	bool		room = true;
+
+	hash_seq_init(&scan, employees);
+	while ((worker = hash_seq_search(&scan)) != NULL)
+		if (worker->key.kind == (int) kind && worker->wanted)
+			room = fill(worker, true, wait) && room;
+	return room;
+}
+
+/* Where there is no room for a scout, nobody knows whether there is something to start. */
+static int
+note_unknown(const List *databases, bool room)
+{
+	static bool had_room = true;
+	ListCell   *cell;
+	int			unknown = 0;
+
+	foreach(cell, databases)
+	{
+		const Found *database = lfirst(cell);
+
+		if (room && had_room)
+			break;
+		if (database->has_extension || last_visit(database->oid, KT_WORKER_SCOUT) != NULL)
+			continue;
+		kt_slots_set_missing(database->oid, KT_WORKER_SCOUT, !room);
+		unknown += !room;
+	}
+	had_room = room;
+	return unknown;
+}
+
+/*
+ * Routers and relays; how many found no room.  Where there is none for all, who is
+ * to be started again a little later keeps his place.
+ */
+static int
+fill_posts(const List *databases, bool scarce, long *wait)
+{
+	static const KtWorkerKind kinds[] = {KT_WORKER_ROUTER, KT_WORKER_RELAY};
+	bool		kept = false;
+	int			missing = 0;
+	ListCell   *cell;
+
+	foreach(cell, databases)
+	{
+		const Found *database = lfirst(cell);
+
+		for (int i = 0; i < lengthof(kinds); i++)
+		{
+			Post		key = {database->oid, kinds[i]};
+			Employee   *worker = hash_search(employees, &key, HASH_FIND, NULL);
+
+			if (worker == NULL || !worker->wanted)
+				continue;
+			missing += !fill(worker, database->running > 0 || !kept, wait);
+			kept = kept || (scarce && database->running == 1 && worker->not_before > kt_monotonic());
+		}
 	}
 	return missing;
 }
@@ -497,16 +605,18 @@ send_away(KtWorkerKind kind)
  * last, and none where there is not even room for those that stay.
  */
 static void
-carry_out(long *wait)
+carry_out(const List *databases, long *wait)
 {
-	int			missing = carry_out_kind(KT_WORKER_SCOUT, wait);
+	static bool scarce = false;
+	int			missing = note_unknown(databases, fill_visit(KT_WORKER_SCOUT, wait));
 
-	missing += carry_out_kind(KT_WORKER_ROUTER, wait);
-	missing += carry_out_kind(KT_WORKER_RELAY, wait);
+	missing += fill_posts(databases, scarce, wait);
 	if (missing > 0)
 		send_away(KT_WORKER_HOUSEKEEPER);
-	missing += carry_out_kind(KT_WORKER_HOUSEKEEPER, wait);
+	end_unwanted();
+	missing += !fill_visit(KT_WORKER_HOUSEKEEPER, wait);
 	complain(missing);
+	scarce = missing > 0;
 }
 
 void
@@ -517,6 +627,8 @@ kin_tr_launcher_main(Datum arg)
 	MemoryContext scratch;
 
 	kt_slots_enter_launcher();
+	/* There is no statement to cancel; an error would end it, and with it all that it has started. */
+	pqsignal(SIGINT, SIG_IGN);
 	kt_signals_accept();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	pgstat_report_appname("kin_tr launcher");
@@ -526,13 +638,14 @@ kin_tr_launcher_main(Datum arg)
 	for (;;)
 	{
 		TimestampTz began = GetCurrentTimestamp();
+		List	   *databases;
 		long		wait;
 
 		MemoryContextSwitchTo(scratch);
 		MemoryContextReset(scratch);
-		wait = decide();
+		databases = decide(&wait);
 		MemoryContextSwitchTo(TopMemoryContext);
-		carry_out(&wait);
+		carry_out(databases, &wait);
 		(void) kt_slots_report(began, false);
 		pgstat_report_activity(STATE_IDLE, NULL);
 		kt_signals_wait(wait, KT_WAIT_EVENT("KinTrLauncherMain"), true);
@@ -583,7 +696,7 @@ kt_launcher_register(void)
 	memset(&bgw, 0, sizeof(bgw));
 	bgw.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	bgw.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	bgw.bgw_restart_time = 5;
+	bgw.bgw_restart_time = 1;
 	snprintf(bgw.bgw_library_name, BGW_MAXLEN, LIBRARY);
 	snprintf(bgw.bgw_function_name, BGW_MAXLEN, "kin_tr_launcher_main");
 	snprintf(bgw.bgw_type, BGW_MAXLEN, "kin_tr launcher");

@@ -436,9 +436,25 @@ typedef struct Filter
 	char		nulls[3];
 } Filter;
 
+/* Rows that are read together, and what holds them. */
+typedef struct Portion
+{
+	MemoryContext context;
+	SPITupleTable *table;
+	int			n;
+	Row		   *rows;
+} Portion;
+
+static void
+free_portion(Portion *portion)
+{
+	SPI_freetuptable(portion->table);
+	MemoryContextDelete(portion->context);
+}
+
 /* The next rows behind an id that the filter lets through. */
-static Row *
-read_page(const Batch *batch, const Filter *filter, int size, int *count)
+static Portion *
+read_portion(const Batch *batch, const Filter *filter, int size)
 {
 	static KtPlan plan = {
 		"SELECT id, era, xid, recorded_at, event_date, workspace_sid, event_type, resource_sid,"
@@ -456,16 +472,18 @@ read_page(const Batch *batch, const Filter *filter, int size, int *count)
 		filter->values[0], filter->values[1], filter->values[2]
 	};
 	char		nulls[6] = {' ', ' ', ' ', filter->nulls[0], filter->nulls[1], filter->nulls[2]};
-	uint64		n;
-	Row		   *rows;
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "kin_tr events", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Portion    *portion = palloc(sizeof(Portion));
 	bool		isnull;
 
-	kt_spi_read(&plan, values, nulls, 0);
-	n = SPI_processed;
-	rows = palloc0(sizeof(Row) * Max(n, 1));
-	for (uint64 i = 0; i < n; i++)
+	portion->context = context;
+	portion->n = (int) kt_spi_read(&plan, values, nulls, 0);
+	portion->table = SPI_tuptable;
+	portion->rows = palloc0(sizeof(Row) * Max(portion->n, 1));
+	for (int i = 0; i < portion->n; i++)
 	{
-		Row		   *row = &rows[i];
+		Row		   *row = &portion->rows[i];
 
 		row->id = kt_column_int64(i, 1);
 		row->era = kt_column_int32(i, 2);
@@ -483,8 +501,8 @@ read_page(const Batch *batch, const Filter *filter, int size, int *count)
 		if (!kt_column_is_null(i, 18))
 			row->data = kt_column(i, 18, &isnull);
 	}
-	*count = (int) n;
-	return rows;
+	MemoryContextSwitchTo(old);
+	return portion;
 }
 
 /*
@@ -535,28 +553,30 @@ put_row(ReturnSetInfo *rsinfo, const Batch *batch, Row *row, Workspace *workspac
 
 /*
  * Puts up to max rows, fewer where they are large, one behind, for only the last
- * row of a batch that is complete carries the cursor "to".
+ * row of a batch that is complete carries the cursor "to".  There may be a million
+ * between two that are put, so a portion is kept no longer than the row held back.
  */
 static void
 put_batch(ReturnSetInfo *rsinfo, Batch *batch, const Filter *filter, int max)
 {
 	Workspace	workspace = {0};
 	Row		   *held = NULL;
+	Portion    *portion_of_held = NULL;
 	Size		size = 0;
 	int			put = 0;
-	int			n = 0;
 
 	while (!batch->empty)
 	{
-		int			page = Min(max + 1, 1000);
-		Row		   *rows = read_page(batch, filter, page, &n);
+		int			most = Min(max + 1, 1000);
+		Portion    *portion = read_portion(batch, filter, most);
 
 		CHECK_FOR_INTERRUPTS();
-		for (int i = 0; i < n; i++)
+		for (int i = 0; i < portion->n; i++)
 		{
-			batch->after = rows[i].id;
-			if (kt_cursor_saw(&batch->from, rows[i].era, rows[i].xid) ||
-				!kt_cursor_saw(&batch->to, rows[i].era, rows[i].xid))
+			Row		   *row = &portion->rows[i];
+
+			batch->after = row->id;
+			if (kt_cursor_saw(&batch->from, row->era, row->xid) || !kt_cursor_saw(&batch->to, row->era, row->xid))
 				continue;
 			if (held != NULL)
 			{
@@ -564,9 +584,14 @@ put_batch(ReturnSetInfo *rsinfo, Batch *batch, const Filter *filter, int max)
 				if (++put == max || size >= MAX_BATCH_BYTES)
 					return;
 			}
-			held = &rows[i];
+			if (portion_of_held != NULL && portion_of_held != portion)
+				free_portion(portion_of_held);
+			held = row;
+			portion_of_held = portion;
 		}
-		batch->empty = n < page;
+		batch->empty = portion->n < most;
+		if (portion_of_held != portion)
+			free_portion(portion);
 	}
 	if (held != NULL)
 		(void) put_row(rsinfo, batch, held, &workspace, true);

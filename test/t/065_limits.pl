@@ -4,6 +4,7 @@
 use strict;
 use warnings FATAL => 'all';
 
+use PostgreSQL::Test::Utils qw(slurp_file);
 use Test::More;
 
 use KinTr::Cluster;
@@ -101,6 +102,35 @@ my $new = value('SELECT count(*) FROM kin_tr.events WHERE xid >= $1::text::xid8'
 cmp_ok($first, '<', $new, 'a batch with long cursors is cut before it has all that there is');
 (undef, @rest) = events_from($dbh, $cursor, 1000);
 is($first + @rest, $new, 'and the next ones give the rest');
+
+# Between two events that are new to a reader there may be very many that are not.
+sub memory
+{
+	my ($line) = grep { /^VmHWM/ } split /\n/, slurp_file('/proc/' . $_[0]->{pg_pid} . '/status');
+
+	return $line =~ /(\d+) kB/ ? $1 : die 'no VmHWM';
+}
+
+SKIP:
+{
+	skip 'this system does not tell what a process takes of memory', 1 if !-r '/proc/self/status';
+	my $late = connect_to($node);
+
+	$late->begin_work;
+	$late->do('SELECT kin_tr.create_task()');
+	$dbh->do('SELECT count(kin_tr.create_task()) FROM generate_series(1, 20000)');
+	$start = value('SELECT kin_tr.current_cursor()');
+	$late->do('SELECT kin_tr.create_task()');
+	$late->commit;
+	my $reader = connect_to($node);
+	# What a backend takes for a call at all.
+	my $taken = $reader->selectrow_array('SELECT count(*) FROM kin_tr.events_since(kin_tr.current_cursor(), 100000)') + memory($reader);
+
+	is($reader->selectrow_array('SELECT count(*) FROM kin_tr.events_since(?, 100000)', undef, $start), 8, 'a late writer\'s events are found among very many others');
+	# The pages of the table and of its indexes that it has looked at count, too: 30 MB.
+	cmp_ok(memory($reader) - $taken, '<', 70_000, '... of which only some are in memory at a time');
+	$_->disconnect for $late, $reader;
+}
 
 $dbh->disconnect;
 $node->stop;

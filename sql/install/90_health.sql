@@ -103,7 +103,8 @@ BEGIN
                 WHEN w.pid IS NULL AND w.failures > 0 AND switched_on THEN 'fault'
                 WHEN w.pid IS NULL THEN 'missing'
                 WHEN n.errors > 0 OR w.age_ms > w.promise_ms + 5000 THEN 'fault'
-                WHEN w.paused THEN 'paused' ELSE 'ok' END,
+                WHEN w.paused THEN 'paused'
+                WHEN b.ms > w.promise_ms + 5000 THEN 'fault' ELSE 'ok' END,
            CASE WHEN standby THEN 'a standby: starts when its promotion has finished'
                 WHEN w.pid IS NOT NULL THEN
                     concat_ws(', ', 'pid ' || w.pid, 'since ' || date_trunc('second', w.started_at),
@@ -112,8 +113,7 @@ BEGIN
                               CASE WHEN w.paused THEN 'paused: see clock and home, or somebody is in the middle of '
                                                       || CASE w.worker WHEN 'router' THEN 'tick()' ELSE 'ring()' END
                                    WHEN w.worker <> 'launcher' THEN
-                                        'at most ' || kin_tr._duration(CASE WHEN newest > w.seen_up_to
-                                            THEN extract(epoch FROM clock_timestamp() - w.seen_up_to) * 1000 ELSE 0 END) || ' behind' END,
+                                        'at most ' || kin_tr._duration(b.ms) || ' behind' END,
                               CASE WHEN w.bytes > 0 THEN format('%s kB for %s groups, %s workers and %s classes',
                                                                 w.bytes / 1024, w.groups, w.workers, w.classes) END,
                               kin_tr._last_error(n.errors, n.failed_at, n.error))
@@ -125,7 +125,9 @@ BEGIN
                 ELSE concat_ws(', ', 'not running', 'ended ' || nullif(w.failures, 0) || ' times in a row by a fault',
                                kin_tr._last_error(n.errors, n.failed_at, n.error), 'see the server''s log') END
       FROM kin_tr._worker_states() w
-      JOIN kin_tr._worker_notes() n ON n.worker = w.worker AND n.duty = 'turn';
+      JOIN kin_tr._worker_notes() n ON n.worker = w.worker AND n.duty = 'turn'
+     CROSS JOIN LATERAL (SELECT CASE WHEN w.worker <> 'launcher' AND newest > w.seen_up_to
+                                     THEN extract(epoch FROM clock_timestamp() - w.seen_up_to) * 1000 ELSE 0 END AS ms) b;
     RETURN QUERY
     SELECT 'housekeeping', CASE WHEN n.errors > 0 THEN 'fault' ELSE 'ok' END,
            concat_ws(', ', CASE WHEN n.succeeded_at IS NULL THEN 'not yet done by this router'

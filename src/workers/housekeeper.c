@@ -52,7 +52,7 @@ kt_housekeeper_main(const KtPost *post)
 	kt_loop_enter(post, "housekeeper", false);
 	if (!kt_loop_may_act(&paused))
 	{
-		(void) kt_slots_report(began, paused);
+		(void) kt_slots_report(began, paused, true);
 		proc_exit(0);
 	}
 	for (int i = 0; i < lengthof(chores); i++)
@@ -71,6 +71,6 @@ kt_housekeeper_main(const KtPost *post)
 	}
 	if (all_done)
 		kt_slots_note_success(KT_DUTY_HOUSEKEEPING);
-	(void) kt_slots_report(began, paused);
+	(void) kt_slots_report(began, paused, true);
 	proc_exit(0);
 }

@@ -646,7 +646,7 @@ kin_tr_launcher_main(Datum arg)
 		databases = decide(&wait);
 		MemoryContextSwitchTo(TopMemoryContext);
 		carry_out(databases, &wait);
-		(void) kt_slots_report(began, false);
+		(void) kt_slots_report(began, false, true);
 		pgstat_report_activity(STATE_IDLE, NULL);
 		kt_signals_wait(wait, KT_WAIT_EVENT("KinTrLauncherMain"), true);
 	}

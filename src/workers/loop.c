@@ -228,15 +228,16 @@ take_turn(const KtLoop *loop)
 {
 	TimestampTz began = GetCurrentTimestamp();
 	bool		paused;
+	bool		whole = true;
 	long		wait = PAUSED_INTERVAL;
 
 	if (!kt_loop_may_act(&paused))
 		give_up_role(loop);
 	else if (holds_role || (holds_role = kt_lock_role_for_session(loop->role)))
-		wait = loop->turn();
+		wait = loop->turn(&whole);
 	else
 		paused = true;
-	if (kt_slots_report(began, paused))
+	if (kt_slots_report(began, paused, whole))
 		ereport(LOG,
 				(errmsg("kin_tr: router and relay are up in database \"%s\"", NameStr(own_post->name))));
 	return wait;

@@ -31,8 +31,11 @@ typedef struct KtLoop
 	bool		asynchronous;	/* its commits need not wait for the disk */
 	long		interval;		/* ms between turns, when nobody wakes it */
 
-	/* No transaction is open.  Returns in how many ms it wants its next turn. */
-	long		(*turn) (void);
+	/*
+	 * No transaction is open.  Returns in how many ms it wants its next turn; *whole: it
+	 * has got through with all that there was.
+	 */
+	long		(*turn) (bool *whole);
 
 	/* Forgets what it knows: after an error, or when it was paused. */
 	void		(*forget) (void);

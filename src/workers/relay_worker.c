@@ -41,7 +41,7 @@ keep(const KtCursor *new)
 }
 
 static long
-turn(void)
+turn(bool *whole)
 {
 	int64		began = kt_monotonic();
 	KtCursor	now;

@@ -66,7 +66,7 @@ housekeeping(bool routing_goes_on)
 }
 
 static long
-turn(void)
+turn(bool *whole)
 {
 	int64		began = kt_monotonic();
 	KtTurn		done;
@@ -76,6 +76,7 @@ turn(void)
 		router = kt_router_create(TopMemoryContext);
 	kt_router_turn(router, &own_transactions, &done, &limits);
 	tell_size();
+	*whole = !done.more;
 	more = housekeeping(done.more) || done.more;
 	if (more)
 		return 0;

@@ -274,7 +274,7 @@ are_all_up(void)
 }
 
 bool
-kt_slots_report(TimestampTz began, bool paused)
+kt_slots_report(TimestampTz began, bool paused, bool whole)
 {
 	bool		all_up;
 
@@ -284,7 +284,8 @@ kt_slots_report(TimestampTz began, bool paused)
 	succeed(KT_DUTY_TURN);
 	my_worker->turned_at = kt_monotonic();
 	my_worker->state.last_turn = my_worker->state.notes[KT_DUTY_TURN].succeeded_at;
-	my_worker->state.seen_up_to = began;
+	if (whole)
+		my_worker->state.seen_up_to = began;
 	my_worker->state.paused = paused;
 	my_worker->state.failures = 0;
 	all_up = are_all_up();

@@ -83,8 +83,11 @@ extern int	kt_slots_databases(Oid *databases, int most);	/* with the extension *
 
 /* A worker enters itself, tells of its turns, and leaves at its end. */
 extern void kt_slots_enter(Oid database, KtWorkerKind kind);
-/* A whole turn, and when it began.  True once, when all workers of the database have had one. */
-extern bool kt_slots_report(TimestampTz began, bool paused);
+/*
+ * A turn, when it began, and whether it has got through with all that there was.  True
+ * once, when all workers of the database have had one.
+ */
+extern bool kt_slots_report(TimestampTz began, bool paused, bool whole);
 extern KtWorkerState kt_slots_state(Oid database, KtWorkerKind kind);
 
 /*

@@ -94,7 +94,7 @@ sub books
 }
 
 # What kin_tr and the business have, all of one moment.  "plant" is run before,
-# and rolled back with the rest.
+# and rolled back with the rest; the router, which goes on, changes nothing under it.
 sub stock
 {
 	my ($dbh, $plant) = @_;
@@ -103,6 +103,7 @@ sub stock
 
 	$dbh->do('BEGIN ISOLATION LEVEL REPEATABLE READ');
 	eval {
+		$dbh->do('LOCK TABLE kin_tr.tasks, kin_tr.reservations, kin_tr.quarantine, kin_tr.router_state IN SHARE ROW EXCLUSIVE MODE') if $plant;
 		$plant->() if $plant;
 		$stock{deals} = $dbh->selectcol_arrayref('SELECT name FROM deals');
 		$stock{orders} = $rows->('SELECT name, task, state, changes FROM orders');

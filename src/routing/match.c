@@ -181,31 +181,90 @@ best_by_counters(KtGroup *group, KtClass *class)
 	return best;
 }
 
-/* Of those that have been tried, and are not hidden. */
+/* Of a class; NULL where there is none, or all are hidden. */
 static KtPoolWorker *
-best_worker(KtGroup *group)
+best_of_class(KtGroup *group, KtClass *class)
 {
-	KtPoolWorker *best = NULL;
-	Classes		classes;
-	bool		ordered;
+	pairingheap *idle = &class->idle[group->channel].slots;
 
-	find_classes(group, &classes);
-	ordered = is_ordered(group, &classes);
-	for (int i = 0; i < classes.length; i++)
-	{
-		pairingheap *idle = &classes.items[i]->idle[group->channel].slots;
-		KtPoolWorker *worker = kt_group_reads_counters(group) ? best_by_counters(group, classes.items[i]) :
-			pairingheap_container(KtSlot, node, pairingheap_first(idle))->worker;
-
-		if (worker != NULL && is_better(group, ordered, worker, best))
-			best = worker;
-	}
-	if (classes.items != NULL)
-		pfree(classes.items);
-	return best;
+	if (kt_group_reads_counters(group))
+		return best_by_counters(group, class);
+	return pairingheap_is_empty(idle) ? NULL : pairingheap_container(KtSlot, node, pairingheap_first(idle))->worker;
 }
 
-/* As many as the queue wants, the best first; each is hidden, so that it is chosen once. */
+/* The best worker of a class, among those of the other classes. */
+typedef struct Choice
+{
+	pairingheap_node node;
+	KtPoolWorker *worker;
+} Choice;
+
+typedef struct Choices
+{
+	const KtGroup *group;
+	bool		ordered;
+	pairingheap *heap;			/* the best first */
+} Choices;
+
+static int
+compare_choices(const pairingheap_node *a, const pairingheap_node *b, void *arg)
+{
+	const Choices *choices = arg;
+	KtPoolWorker *x = pairingheap_const_container(Choice, node, a)->worker;
+	KtPoolWorker *y = pairingheap_const_container(Choice, node, b)->worker;
+
+	return is_better(choices->group, choices->ordered, x, y) ? 1 : -1;
+}
+
+static void
+add_choice(Choices *choices, Choice *choice, KtPoolWorker *worker)
+{
+	choice->worker = worker;
+	if (worker != NULL)
+		pairingheap_add(choices->heap, &choice->node);
+}
+
+static void
+take_worker(KtProposal *proposal, KtGroup *group, KtPoolWorker *worker)
+{
+	kt_pool_hide_slot(worker, group->channel);
+	proposal->workers[proposal->nworkers++] = worker;
+}
+
+/*
+ * As many as the queue wants, the best first; each is hidden, so that it is chosen
+ * once.  Each class is compared with the others once, for there may be thousands and
+ * the order may have hundreds of keys.
+ */
+static void
+choose_best(KtGroup *group, KtProposal *proposal, int most)
+{
+	Classes		classes;
+	Choices		choices = {group};
+	Choice	   *all;
+
+	find_classes(group, &classes);
+	choices.ordered = is_ordered(group, &classes);
+	choices.heap = pairingheap_allocate(compare_choices, &choices);
+	all = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Choice) * Max(classes.length, 1));
+	for (int i = 0; i < classes.length; i++)
+		add_choice(&choices, &all[i], best_of_class(group, classes.items[i]));
+	while (proposal->nworkers < most && !pairingheap_is_empty(choices.heap))
+	{
+		Choice	   *best = pairingheap_container(Choice, node, pairingheap_first(choices.heap));
+
+		take_worker(proposal, group, best->worker);
+		if (proposal->nworkers == most)
+			break;
+		pairingheap_remove_first(choices.heap);
+		add_choice(&choices, best, best_of_class(group, best->worker->class));
+	}
+	pfree(all);
+	pairingheap_free(choices.heap);
+	if (classes.items != NULL)
+		pfree(classes.items);
+}
+
 static void
 choose_workers(KtRouter *router, KtGroup *group, KtProposal *proposal)
 {
@@ -214,14 +273,10 @@ choose_workers(KtRouter *router, KtGroup *group, KtProposal *proposal)
 
 	proposal->workers = palloc(sizeof(KtPoolWorker *) * most);
 	proposal->nworkers = 0;
-	while (proposal->nworkers < most &&
-		   (worker = group->pinned ? pinned_worker(router, group) : best_worker(group)) != NULL)
-	{
-		kt_pool_hide_slot(worker, group->channel);
-		proposal->workers[proposal->nworkers++] = worker;
-		if (group->pinned)
-			break;
-	}
+	if (!group->pinned)
+		choose_best(group, proposal, most);
+	else if ((worker = pinned_worker(router, group)) != NULL)
+		take_worker(proposal, group, worker);
 }
 
 /*

@@ -148,6 +148,20 @@ kt_sid_cstring(const KtSid *sid)
 	return buffer;
 }
 
+List *
+kt_sid_list_add(List *sids, const KtSid *sid)
+{
+	ListCell   *cell;
+	KtSid	   *copy;
+
+	foreach(cell, sids)
+		if (kt_sid_equal(lfirst(cell), sid))
+			return sids;
+	copy = palloc(sizeof(KtSid));
+	*copy = *sid;
+	return lappend(sids, copy);
+}
+
 uint64
 kt_sid_hash64(const KtSid *sid)
 {

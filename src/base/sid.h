@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "nodes/pg_list.h"
 
 /* Two letters and 128 bits; the order of bytes is the order of the type. */
 typedef struct KtSid
@@ -62,5 +63,8 @@ extern bool kt_sid_parse(const char *text, size_t length, KtSid *sid);
 extern void kt_sid_print(const KtSid *sid, char *buffer);	/* KT_SID_LENGTH + 1 bytes */
 extern char *kt_sid_cstring(const KtSid *sid);	/* palloc'd */
 extern uint64 kt_sid_hash64(const KtSid *sid);
+
+/* Adds one to a list of pointers to copies, unless it is there. */
+extern List *kt_sid_list_add(List *sids, const KtSid *sid);
 
 #endif							/* KIN_TR_BASE_SID_H */

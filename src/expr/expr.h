@@ -89,6 +89,7 @@ typedef struct KtExprError
 #define KT_EXPR_MAX_LENGTH	65535	/* bytes of one expression */
 #define KT_EXPR_MAX_DEPTH	64		/* nested parentheses and lists */
 #define KT_EXPR_MAX_PATHS	256		/* different names */
+#define KT_ORDER_MAX_KEYS	32
 
 /*
  * What one evaluation may cost, in about nanoseconds: so many comparisons, items of

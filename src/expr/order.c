@@ -41,6 +41,13 @@ read_keys(KtParser *parser, uint32_t *count)
 			kt_parser_expected(parser, "\",\" or the end");
 			return NULL;
 		}
+		if (*count == KT_ORDER_MAX_KEYS)
+		{
+			/* Two workers are compared by each of them, and all may be alike. */
+			kt_expr_fault(parser->error, parser->token.position, "order_by has more than %d keys",
+						  KT_ORDER_MAX_KEYS);
+			return NULL;
+		}
 		if (!kt_parser_advance(parser))
 			return NULL;
 		next = &(*next)->next;

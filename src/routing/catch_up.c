@@ -112,18 +112,6 @@ is_known(const KtRouter *router, const KtEventRef *event)
 	return router->own_xid != 0 && event->xid == router->own_xid && event->id <= router->own_event;
 }
 
-/* A workspace whose configuration has changed, once. */
-static List *
-add_workspace(List *workspaces, const KtSid *workspace)
-{
-	ListCell   *cell;
-
-	foreach(cell, workspaces)
-		if (kt_sid_equal(lfirst(cell), workspace))
-			return workspaces;
-	return lappend(workspaces, unconstify(KtSid *, workspace));
-}
-
 /* Workers that have changed are to be looked at.  The workspaces whose configuration has. */
 static List *
 note_looks(KtRouter *router, List *workspaces, const KtEventRef *events, int n)
@@ -138,7 +126,7 @@ note_looks(KtRouter *router, List *workspaces, const KtEventRef *events, int n)
 		if (begins(event->type, "worker."))
 			kt_looks_add(router->worker_looks, &event->workspace, &event->worker);
 		else
-			workspaces = add_workspace(workspaces, &event->workspace);
+			workspaces = kt_sid_list_add(workspaces, &event->workspace);
 	}
 	return workspaces;
 }

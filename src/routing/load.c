@@ -28,10 +28,16 @@
 
 /* ------------------------------------------------------------------- load */
 
+/* One that is in quarantine and not being tried again has failed as it did before. */
 static void
 note_fault(void *context, const KtSid *object, const ErrorData *error)
 {
-	kt_quarantine_note(((KtRouter *) context)->quarantine, object, KT_RETRY_LOOK, "load", error);
+	KtRouter   *router = context;
+
+	if (error == NULL)
+		kt_quarantine_release(router->quarantine, object);
+	else if (!kt_retry_is_kept(router->retries, object))
+		kt_quarantine_note(router->quarantine, object, KT_RETRY_LOOK, "load", error);
 }
 
 static void

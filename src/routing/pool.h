@@ -265,7 +265,10 @@ typedef struct KtOpen
 	dlist_node	of_worker;		/* or of the pool's orphans */
 } KtOpen;
 
-/* Told of a queue or workflow that cannot be used; it is as if it were not there. */
+/*
+ * Told of a queue or workflow that cannot be used, which is then as if it were not
+ * there; or, error NULL, that it is well.
+ */
 typedef void (*KtPoolFault) (void *context, const KtSid *object, const ErrorData *error);
 
 struct KtPool

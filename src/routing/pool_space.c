@@ -233,18 +233,24 @@ note_paths(KtPool *pool, KtSpace *space)
 {
 	static KtPlan queues = {"SELECT sid FROM kin_tr.task_queues WHERE workspace_sid = $1", "s"};
 	static KtPlan versions = {
-		"SELECT workflow_sid, number FROM kin_tr.workflow_versions WHERE workspace_sid = $1", "s"
+		"SELECT workflow_sid, number, number = max(number) OVER (PARTITION BY workflow_sid)"
+		"  FROM kin_tr.workflow_versions WHERE workspace_sid = $1 ORDER BY workflow_sid, number", "s"
 	};
 	Datum		values[] = {SidPGetDatum(&space->sid)};
 	uint64		n = kt_spi_latest(&queues, values, NULL);
 	SPITupleTable *table = SPI_tuptable;
+	bool		well = true;
 
 	for (uint64 i = 0; i < n; i++)
 	{
 		KtSid		sid = (SPI_tuptable = table, kt_column_sid(i, 1));
 		const KtTaskQueue *queue = kt_pool_queue(pool, space, &sid);
 
-		if (queue != NULL && !note_expression(space, queue->expression))
+		if (queue == NULL)
+			continue;
+		if (note_expression(space, queue->expression))
+			pool->fault(pool->fault_context, &sid, NULL);
+		else
 			tell_of_too_many(pool, &sid);
 	}
 	n = kt_spi_latest(&versions, values, NULL);
@@ -253,9 +259,16 @@ note_paths(KtPool *pool, KtSpace *space)
 	{
 		KtSid		sid = (SPI_tuptable = table, kt_column_sid(i, 1));
 		int32		number = kt_column_int32(i, 2);
+		bool		last = kt_column_bool(i, 3);
+		const KtWorkflow *workflow = kt_pool_workflow(pool, space, &sid, number);
+		bool		noted = note_workflow(space, workflow);
 
-		if (!note_workflow(space, kt_pool_workflow(pool, space, &sid, number)))
+		if (!noted)
 			tell_of_too_many(pool, &sid);
+		well = well && workflow != NULL && noted;
+		if (last && well)
+			pool->fault(pool->fault_context, &sid, NULL);
+		well = well || last;
 	}
 }
 

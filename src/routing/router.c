@@ -114,7 +114,7 @@ kt_turn_left(const KtTurn *turn, const KtLimits *limits)
 
 /*
  * What somebody held, or what failed, is read again.  A queue or workflow that
- * failed is read by whatever goes by it.
+ * failed is read with its workspace, once for all that are due.
  */
 static void
 look_at_retries(KtRouter *router)
@@ -122,6 +122,8 @@ look_at_retries(KtRouter *router)
 	int			n;
 	KtSid	   *due = kt_retries_due(router->retries, KT_RETRY_LOOK, MAX_RETRIES, &n);
 	KtSid	   *workers = palloc(sizeof(KtSid) * MAX_RETRIES);
+	List	   *workspaces = NIL;
+	ListCell   *cell;
 	int			nworkers = 0;
 	int			ntasks = 0;
 
@@ -134,12 +136,10 @@ look_at_retries(KtRouter *router)
 		else if (kt_sid_is(&due[i], KT_TASK))
 			due[ntasks++] = due[i];
 		else if ((workspace = kt_pool_faulty(router->pool, &due[i])) != NULL)
-		{
-			KtSid		sid = *workspace;	/* which is forgotten, too */
-
-			kt_router_reload(router, &sid);
-		}
+			workspaces = kt_sid_list_add(workspaces, workspace);
 	}
+	foreach(cell, workspaces)
+		kt_router_reload(router, lfirst(cell));
 	kt_router_look_at_workers(router, workers, nworkers);
 	kt_router_look_at_tasks(router, due, ntasks);
 }

@@ -100,6 +100,20 @@ $owner->do(q{UPDATE kin_tr.task_queues SET target_workers = '1==1' WHERE target_
 query_until($node, 'postgres', 'SELECT count(*) = 0 FROM kin_tr.quarantine', 'which it leaves when it is mended by hand');
 mine_goes_on('a queue that has been mended by hand');
 
+# More attributes of workers than the router keeps for a workspace: those that come last wait, and are not to blame
+# again for what others do.
+my @greedy = map { my $queue = $_; value($owner, "SELECT kin_tr.create_task_queue('greedy $queue', string_agg(format('worker.q${queue}_%s == 1', i), ' OR '), workspace => 'Theirs')"
+	. ' FROM generate_series(1, 250) i') } 1 .. 4;
+query_until($node, 'postgres', 'SELECT count(*) = 2 FROM kin_tr.quarantine', 'queues that read too much are in quarantine');
+$owner->do("SELECT kin_tr.update_activity('Busy again', 'Busy $_', workspace => 'Theirs'), kin_tr.update_activity('Busy $_', 'Busy again', workspace => 'Theirs')") for 1 .. 10;
+mine_goes_on('queues that read too much');
+cmp_ok(value($owner, 'SELECT max(tries) FROM kin_tr.quarantine'), '<', 8, '... where a change of something else is no failure of theirs');
+# Whoever of the four they are.
+$owner->do(q{SELECT count(kin_tr.delete_task_queue(q.sid, workspace => 'Theirs')) FROM kin_tr.task_queues q
+	WHERE q.friendly_name LIKE 'greedy%' AND q.sid NOT IN (SELECT object FROM kin_tr.quarantine)});
+query_until($node, 'postgres', 'SELECT count(*) = 0 FROM kin_tr.quarantine', '... and which they leave when others make room');
+$owner->do(q{SELECT count(kin_tr.delete_task_queue(q.sid, workspace => 'Theirs')) FROM kin_tr.task_queues q WHERE q.friendly_name LIKE 'greedy%'});
+
 # ---------------------------------------------------------------- held locks
 
 $owner->do(q{SELECT kin_tr.update_workflow('By name', task_reservation_timeout => 1, workspace => 'Theirs')});

@@ -653,6 +653,21 @@ reference(const char *text, KtExprError *error)
 }
 
 static void
+test_long_order(void)
+{
+	char		text[KT_ORDER_MAX_KEYS * 20 + 20];
+	size_t		length = 0;
+	KtExprError error;
+
+	for (int i = 0; i < KT_ORDER_MAX_KEYS; i++)
+		length += (size_t) snprintf(text + length, sizeof(text) - length, "%sworker.a%d ASC", i > 0 ? "," : "", i);
+	ok(order(text, &error) != NULL, "order_by may have %d keys", KT_ORDER_MAX_KEYS);
+	snprintf(text + length, sizeof(text) - length, ",worker.b ASC");
+	ok(order(text, &error) == NULL &&
+	   error_is(&error, length, "order_by has more than 32 keys", ""), "and no more");
+}
+
+static void
 test_order(void)
 {
 	static const ErrorCase cases[] = {
@@ -680,6 +695,7 @@ test_order(void)
 		ok(order(cases[i].text, &error) == NULL &&
 		   error_is(&error, cases[i].position, cases[i].message, cases[i].hint),
 		   "order_by \"%s\": %s", cases[i].text, cases[i].message);
+	test_long_order();
 	free_all();
 }
 

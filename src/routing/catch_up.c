@@ -32,6 +32,9 @@ apply_reservation_event(KtRouter *router, const KtEventRef *event)
 	const char *what = event->type + strlen("reservation.");
 
 	kt_quarantine_release(router->quarantine, &event->resource);
+	/* With its workspace it is gone without a word. */
+	if (kt_pool_space(router->pool, &event->workspace) == NULL)
+		return;
 	if (strcmp(what, "created") == 0)
 	{
 		KtPoolWorker *worker = kt_pool_worker(router->pool, &event->worker);

@@ -195,6 +195,12 @@ note_unsettled(void *router, const KtSid *workspace, const void *unsettled)
 	kt_looks_add(((KtRouter *) router)->looks, workspace, &((const KtUnsettled *) unsettled)->task);
 }
 
+static KtSpace *
+find_space(const KtRouter *router, const KtSid *workspace)
+{
+	return hash_search(router->pool->spaces, workspace, HASH_FIND, NULL);
+}
+
 /* What it has of a workspace is to be read again. */
 static void
 note_space(KtRouter *router, KtSpace *space)
@@ -213,16 +219,45 @@ note_space(KtRouter *router, KtSpace *space)
 					 &dlist_container(KtPoolWorker, of_space, iter.cur)->sid);
 }
 
-void
-kt_router_reload(KtRouter *router, const KtSid *workspace)
+static void
+reload(KtRouter *router, const KtSid *workspace)
 {
-	KtSpace    *space = hash_search(router->pool->spaces, workspace, HASH_FIND, NULL);
+	KtSpace    *space = find_space(router, workspace);
 
 	if (space != NULL)
 		note_space(router, space);
 	kt_looks_drain(router->postponed, workspace, note_group, router);
 	kt_looks_drain(router->unsettled, workspace, note_unsettled, router);
 	kt_pool_reset_space(router->pool, workspace);
+}
+
+/* Whoever changes it again and again is not to keep it from ever being matched. */
+void
+kt_router_reload(KtRouter *router, const KtSid *workspace)
+{
+	const KtSpace *space = find_space(router, workspace);
+	MemoryContext old;
+
+	if (space == NULL || !space->closed)
+	{
+		reload(router, workspace);
+		return;
+	}
+	old = MemoryContextSwitchTo(router->context);
+	router->reloads = kt_sid_list_add(router->reloads, workspace);
+	MemoryContextSwitchTo(old);
+}
+
+void
+kt_router_reload_rest(KtRouter *router)
+{
+	List	   *rest = router->reloads;
+	ListCell   *cell;
+
+	router->reloads = NIL;
+	foreach(cell, rest)
+		kt_router_reload(router, lfirst(cell));
+	list_free_deep(rest);
 }
 
 /* Those of which all workers have been read are matched from now on. */
@@ -331,6 +366,6 @@ kt_router_read(KtRouter *router, int64 slice)
 bool
 kt_router_has_to_read(const KtRouter *router)
 {
-	return router->loading != KT_LOADED || kt_looks_are_left(router->looks) || kt_looks_are_left(router->worker_looks) ||
+	return router->loading != KT_LOADED || router->reloads != NIL || kt_looks_are_left(router->looks) || kt_looks_are_left(router->worker_looks) ||
 		kt_looks_are_left(router->group_looks);
 }

@@ -129,6 +129,9 @@ extern void kt_pool_touch_idle(KtPool *pool, KtPoolWorker *worker);
 
 /* All that follows from its space's configuration is about to go, or has changed. */
 extern void kt_worker_detach(KtPoolWorker *worker);
+
+/* Its open reservations are gone, with its workspace. */
+extern void kt_worker_close_all(KtPool *pool, KtPoolWorker *worker);
 extern void kt_worker_set_slots(KtPool *pool, KtPoolWorker *worker);
 
 /* pool_group.c: one without tasks; and one whose space is reset, which frees the rest. */

@@ -360,8 +360,12 @@ static void
 drop_space(KtPool *pool, KtSpace *space)
 {
 	while (!dlist_is_empty(&space->workers))
-		kt_pool_remove_worker(pool, &dlist_container(KtPoolWorker, of_space,
-													 dlist_head_node(&space->workers))->sid);
+	{
+		KtPoolWorker *worker = dlist_container(KtPoolWorker, of_space, dlist_head_node(&space->workers));
+
+		kt_worker_close_all(pool, worker);
+		kt_pool_remove_worker(pool, &worker->sid);
+	}
 	if (space->closed)
 		dlist_delete(&space->of_closed);
 	MemoryContextDelete(space->context);

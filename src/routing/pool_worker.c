@@ -306,6 +306,13 @@ leave_orphans(KtPool *pool, KtPoolWorker *worker)
 }
 
 void
+kt_worker_close_all(KtPool *pool, KtPoolWorker *worker)
+{
+	while (!dlist_is_empty(&worker->reservations))
+		kt_pool_close(pool, &dlist_container(KtOpen, of_worker, dlist_head_node(&worker->reservations))->sid);
+}
+
+void
 kt_pool_remove_worker(KtPool *pool, const KtSid *sid)
 {
 	KtPoolWorker *worker = kt_pool_worker(pool, sid);

@@ -88,6 +88,8 @@ kt_router_forget(KtRouter *router)
 	router->own_xid = 0;
 	router->own_event = 0;
 	kt_retries_clear(router->retries, false);
+	list_free_deep(router->reloads);
+	router->reloads = NIL;
 	kt_looks_clear(router->looks);
 	kt_looks_clear(router->worker_looks);
 	kt_looks_clear(router->group_looks);
@@ -419,9 +421,9 @@ settle_tasks(KtRouter *router, const KtTransactions *transactions, KtTurn *turn,
 	return any;
 }
 
-/* Reads what happened; how many events. */
+/* Reads what happened; how many events.  first: in this turn. */
 static int
-look(KtRouter *router, const KtTransactions *transactions, const KtLimits *limits)
+look(KtRouter *router, const KtTransactions *transactions, const KtLimits *limits, bool first)
 {
 	MemoryContext old = CurrentMemoryContext;
 	KtSpi		spi;
@@ -432,6 +434,8 @@ look(KtRouter *router, const KtTransactions *transactions, const KtLimits *limit
 	kt_spi_begin(&spi);
 	MemoryContextSwitchTo(router->scratch);
 	kt_quarantine_refresh(router->quarantine);
+	if (first && router->pool != NULL)
+		kt_router_reload_rest(router);
 	if (router->pool == NULL)
 		kt_router_load(router);
 	else
@@ -462,17 +466,17 @@ kt_router_turn(KtRouter *router, const KtTransactions *transactions, KtTurn *tur
 
 	memset(turn, 0, sizeof(KtTurn));
 	MemoryContextReset(router->scratch);
-	turn->events = look(router, transactions, limits);
+	turn->events = look(router, transactions, limits, true);
 	if (kt_timers_are_due(router))
 		kt_timers_fire(router, transactions, turn, limits);
 	if (turn->fired > 0)
-		(void) look(router, transactions, limits);
+		(void) look(router, transactions, limits, false);
 	for (;;)
 	{
 		kt_assign(router, transactions, turn, limits);
 		if (!settle_tasks(router, transactions, turn, limits) || kt_monotonic() > until)
 			break;
-		(void) look(router, transactions, limits);
+		(void) look(router, transactions, limits, false);
 	}
 	turn->more = turn->more || kt_router_has_to_read(router);
 	router->finished += !turn->more;

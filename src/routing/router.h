@@ -84,6 +84,7 @@ typedef struct KtRouter
 	KtLooks    *looks;			/* tasks to be read again */
 	KtLooks    *worker_looks;
 	KtLooks    *group_looks;	/* groups whose first tasks are to be read */
+	List	   *reloads;		/* KtSid of workspaces that have changed while they were being read */
 	KtLooks    *postponed;		/* groups whose configuration is newer than the pool */
 	KtLooks    *unsettled;		/* KtUnsettled */
 	uint64		finished;		/* turns that left nothing to do */
@@ -119,8 +120,13 @@ extern void kt_router_forget(KtRouter *router);
 /* load.c: a new pool, which is yet to be read. */
 extern void kt_router_load(KtRouter *router);
 
-/* load.c: the configuration of a workspace has changed; all that it has is yet to be read. */
+/*
+ * load.c: the configuration of a workspace has changed; all that it has is yet to be
+ * read.  Where that is still going on, it begins anew when it has been matched:
+ * kt_router_reload_rest(), at the beginning of a turn.
+ */
 extern void kt_router_reload(KtRouter *router, const KtSid *workspace);
+extern void kt_router_reload_rest(KtRouter *router);
 
 /* load.c: reads what is noted, for so many microseconds; inside kt_spi_begin() .. end(). */
 extern void kt_router_read(KtRouter *router, int64 slice);

@@ -36,6 +36,24 @@ sub workflow
 	return;
 }
 
+# ---------------------------------------------------------- what comes and goes
+
+# What was open in a workspace that is deleted is not remembered: of six times 2,000
+# reservations nothing is left, which would take 5 MB.
+for my $round (1 .. 6)
+{
+	$owner->do(q{SELECT kin_tr.setup_workspace('Short')});
+	$owner->do(q{SELECT kin_tr.create_worker('w', activity => 'Available', workspace => 'Short')});
+	$owner->do(q{SELECT kin_tr.update_worker_channel('w', 'default', 10000, workspace => 'Short')});
+	$owner->do(q{SELECT count(kin_tr.create_task(workspace => 'Short')) FROM generate_series(1, 2000)});
+	query_until($node, 'postgres', q{SELECT count(*) = 2000 FROM kin_tr.reservations r JOIN kin_tr.workspaces w ON w.sid = r.workspace_sid
+		WHERE w.friendly_name = 'Short'}, 'a workspace has 2,000 open reservations');
+	$owner->do(q{SELECT kin_tr.delete_workspace('Short')});
+	mine_goes_on('a workspace that comes and goes');
+}
+query_until($node, 'postgres', q{SELECT bytes < 2500000 FROM kin_tr._worker_states() WHERE worker = 'router'},
+	'the router remembers nothing of a workspace that is gone');
+
 # ------------------------------------------- what no value ties to each other
 
 $owner->do(q{SELECT kin_tr.grant_access('theirs', 'supervisor', 'Theirs')});
@@ -91,6 +109,31 @@ for my $name (qw(a b))
 query_until($node, 'postgres', q{SELECT EXISTS (SELECT FROM kin_tr.quarantined q JOIN kin_tr.workflows w ON w.sid = q.object
 	WHERE w.friendly_name LIKE 'Wide%' AND q.message LIKE '%attributes of workers%')}, 'two that read 600 together: one is in quarantine');
 mine_goes_on('names without end');
+
+# ------------------------------------------------- changed again and again
+
+# Each change has all workers read again; they are matched in between.
+{
+	my $admin = connect_to($node);
+	my $statement = $admin->prepare(q{DO $$ BEGIN FOR i IN 1 .. 10000 LOOP
+		PERFORM kin_tr.update_activity(concat('Busy', nullif(i - 1, 0)), 'Busy' || i, workspace => 'Theirs'); COMMIT;
+	END LOOP; END $$}, { pg_async => 1 });
+	my $meanwhile = 0;
+
+	$statement->execute;
+	while (!$admin->pg_ready)
+	{
+		my $task = value($theirs, q{SELECT kin_tr.create_task(workflow => 'Default Workflow')});
+		my $offered = 0;
+
+		$offered = value($theirs, 'SELECT count(*) FROM kin_tr.reservations WHERE task_sid = ?', $task) until $offered || $admin->pg_ready;
+		$meanwhile++ if $offered && !$admin->pg_ready;
+		mine_goes_on('a configuration that changes all the time');
+	}
+	$admin->pg_result;
+	cmp_ok($meanwhile, '>', 1, 'while a configuration changes all the time, tasks of its workspace are offered');
+	$admin->disconnect;
+}
 
 note slowest();
 is_sound($owner, 'afterwards');

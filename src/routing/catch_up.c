@@ -15,6 +15,7 @@
 
 #include "base/spi.h"
 #include "routing/moves.h"
+#include "routing/reorder.h"
 #include "routing/router.h"
 
 /* So many events are read at most; who is further behind loads everything. */
@@ -130,6 +131,8 @@ note_looks(KtRouter *router, List *workspaces, const KtEventRef *events, int n)
 			kt_looks_add(router->worker_looks, &event->workspace, &event->worker);
 		else
 			workspaces = kt_sid_list_add(workspaces, &event->workspace);
+		if (kt_sid_is(&event->resource, KT_TASK_QUEUE))
+			kt_reorder_note(router, &event->resource);
 	}
 	return workspaces;
 }
@@ -142,76 +145,9 @@ apply_events(KtRouter *router, const KtEventRef *events, int n)
 			apply_event(router, &events[i]);
 }
 
-/* A queue of which an event tells, and its order before. */
-typedef struct QueueOrder
-{
-	KtSid		workspace;
-	KtSid		queue;
-	bool		lifo;
-} QueueOrder;
-
-/* NULL where the pool has none of its workspace, or no such queue. */
-static const KtTaskQueue *
-queue_of(KtRouter *router, const KtSid *workspace, const KtSid *queue)
-{
-	KtSpace    *space = hash_search(router->pool->spaces, workspace, HASH_FIND, NULL);
-
-	return space != NULL ? kt_pool_queue(router->pool, space, queue) : NULL;
-}
-
-static List *
-note_orders(KtRouter *router, List *orders, const KtEventRef *events, int n)
-{
-	for (int i = 0; i < n; i++)
-	{
-		const KtTaskQueue *queue;
-		QueueOrder *order;
-
-		if (!kt_sid_is(&events[i].resource, KT_TASK_QUEUE) || !kt_sid_is_null(&events[i].task) ||
-			(queue = queue_of(router, &events[i].workspace, &events[i].resource)) == NULL)
-			continue;
-		order = palloc(sizeof(QueueOrder));
-		order->workspace = events[i].workspace;
-		order->queue = events[i].resource;
-		order->lifo = queue->lifo;
-		orders = lappend(orders, order);
-	}
-	return orders;
-}
-
-/*
- * Of a queue whose order has changed each task is to be read: one that came back
- * meanwhile may have the keys of the former order.
- */
 static void
-note_disordered(KtRouter *router, List *orders)
+follow_configuration(KtRouter *router, List *workspaces)
 {
-	static KtPlan plan = {
-		"SELECT sid, workspace_sid FROM kin_tr.tasks WHERE task_queue_sid = $1 AND group_key IS NOT NULL", "s"
-	};
-	ListCell   *cell;
-
-	foreach(cell, orders)
-	{
-		const QueueOrder *order = lfirst(cell);
-		const KtTaskQueue *queue = queue_of(router, &order->workspace, &order->queue);
-		Datum		values[] = {SidPGetDatum(&order->queue)};
-		uint64		n;
-
-		if (queue == NULL || queue->lifo == order->lifo)
-			continue;
-		n = kt_spi_latest(&plan, values, NULL);
-		for (uint64 i = 0; i < n; i++)
-			kt_router_note_task(router, i);
-	}
-}
-
-/* By the configuration as it is now, and with what it made of the tasks' order. */
-static void
-follow_configuration(KtRouter *router, List *workspaces, const KtEventRef *events, int n,
-					 const KtEventRef *own, int nown)
-{
-	List	   *orders;
 	ListCell   *cell;
 	KtSpi		spi;
 
@@ -219,10 +155,8 @@ follow_configuration(KtRouter *router, List *workspaces, const KtEventRef *event
 		return;
 	kt_spi_begin(&spi);
 	MemoryContextSwitchTo(router->scratch);
-	orders = note_orders(router, note_orders(router, NIL, events, n), own, nown);
 	foreach(cell, workspaces)
 		kt_router_reload(router, lfirst(cell));
-	note_disordered(router, orders);
 	kt_spi_end(&spi);
 }
 
@@ -252,7 +186,7 @@ kt_router_catch_up(KtRouter *router, bool with_own)
 		MemoryContextSwitchTo(old);
 		return n;
 	}
-	follow_configuration(router, workspaces, events, n, own, nown);
+	follow_configuration(router, workspaces);
 	kt_spi_begin(&spi);
 	MemoryContextSwitchTo(router->scratch);
 	apply_events(router, events, n);

@@ -332,7 +332,6 @@ kt_config_workflow(KtConfig *config, const KtSid *sid, int32 version)
 	KtWorkflow *workflow;
 	Datum		values[] = {SidPGetDatum(sid), Int32GetDatum(version)};
 	KtWorkflowConfiguration *configuration;
-	List	   *faults = NIL;
 	MemoryContext context;
 	MemoryContext old;
 	bool		isnull;
@@ -346,13 +345,8 @@ kt_config_workflow(KtConfig *config, const KtSid *sid, int32 version)
 	context = AllocSetContextCreate(CurrentMemoryContext, "kin_tr workflow", ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(context);
 	/* Sids of queues were checked when it was written; one may be gone since. */
-	configuration = kt_workflow_compile(DatumGetJsonbPCopy(kt_column(0, 5, &isnull)),
-										kt_queue_lookup, NULL, &faults, NULL);
+	configuration = kt_workflow_open(sid, DatumGetJsonbPCopy(kt_column(0, 5, &isnull)), kt_queue_lookup, NULL);
 	MemoryContextSwitchTo(old);
-	if (faults != NIL)
-		elog(ERROR, "configuration of workflow %s: %s: %s", kt_sid_cstring(sid),
-			 ((KtWorkflowFault *) linitial(faults))->place,
-			 ((KtWorkflowFault *) linitial(faults))->message);
 	workflow = hash_search(config->workflows, &key, HASH_ENTER, NULL);
 	workflow->workspace = kt_column_sid(0, 1);
 	workflow->friendly_name = keep(context, kt_column_cstring(0, 2));

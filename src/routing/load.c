@@ -17,11 +17,15 @@
 #include "base/clock.h"
 #include "base/monotonic.h"
 #include "base/spi.h"
+#include "routing/reorder.h"
 #include "routing/router.h"
 #include "routing/rows.h"
 
 /* Workers, tasks, reservations or groups that are read together, at most. */
 #define MOST_LOOKS 64
+
+/* Kinds of what is read, each of which has its part of a slice. */
+#define KINDS 4
 
 /* Objects that are listed at a time. */
 #define LIST_SIZE 256
@@ -144,8 +148,12 @@ list_groups(KtRouter *router)
 		KtSid		workspace = kt_column_sid(i, 2);
 
 		router->loaded_group = *DatumGetUUIDP(kt_column(i, 1, &isnull));
-		if (kt_pool_may_use(router->pool, &workspace))
-			kt_looks_add(router->group_looks, &workspace, &router->loaded_group);
+		if (!kt_pool_may_use(router->pool, &workspace))
+			continue;
+		kt_looks_add(router->group_looks, &workspace, &router->loaded_group);
+		/* It may be one of theirs. */
+		if (router->reordered != NULL)
+			kt_reorder_walk(router, &workspace, &router->loaded_group);
 	}
 	return n;
 }
@@ -213,6 +221,8 @@ note_space(KtRouter *router, KtSpace *space)
 
 		if (group->nheads > 0 || group->more || group->held)
 			kt_looks_add(router->group_looks, &space->sid, &group->key);
+		if (kt_reorder_is_noted(router, &group->queue_sid))
+			kt_reorder_walk(router, &space->sid, &group->key);
 	}
 	dlist_foreach(iter, &space->workers)
 		kt_looks_add(router->worker_looks, &space->sid,
@@ -260,6 +270,13 @@ kt_router_reload_rest(KtRouter *router)
 	list_free_deep(rest);
 }
 
+/* What the configuration was is forgotten, and all that there is of its queues is known. */
+static bool
+may_walk(const KtRouter *router)
+{
+	return router->reloads == NIL && router->loading == KT_LOADED;
+}
+
 /* Those of which all workers have been read are matched from now on. */
 static void
 open_spaces(KtRouter *router)
@@ -272,6 +289,24 @@ open_spaces(KtRouter *router)
 
 		if (!kt_looks_have(router->worker_looks, &space->sid))
 			kt_pool_open_space(router->pool, space);
+	}
+}
+
+/*
+ * What tasks have come to reads more of the workers than has been read.  All that waits
+ * has been asked before it is read once more.
+ */
+static void
+complete_spaces(KtRouter *router)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &router->pool->lacking)
+	{
+		KtSpace    *space = dlist_container(KtSpace, of_lacking, iter.cur);
+
+		if (!space->closed && !kt_looks_have(router->group_looks, &space->sid))
+			reload(router, &space->sid);
 	}
 }
 
@@ -340,15 +375,15 @@ read_in_pieces(KtRouter *router, ReadPiece read, int *piece, int64 slice)
 	} while (more && now - began < slice);
 }
 
-/* Workers first: what is read of a task is held against them. */
-void
-kt_router_read(KtRouter *router, int64 slice)
+/* Workers first: what is read of a task is held against them.  So long for each kind. */
+static void
+read_each(KtRouter *router, int64 slice)
 {
-	MemoryContext old = MemoryContextSwitchTo(router->scratch);
 	static int	load = 1;
 	static int	workers = 1;
 	static int	groups = 1;
 	static int	tasks = 1;
+	static int	walks = 1;
 
 	if (router->loading != KT_LOADED)
 		read_in_pieces(router, load_piece, &load, slice);
@@ -360,12 +395,40 @@ kt_router_read(KtRouter *router, int64 slice)
 		read_in_pieces(router, read_groups, &groups, slice);
 	if (kt_looks_are_left(router->looks))
 		read_in_pieces(router, read_tasks, &tasks, slice);
+	if (may_walk(router))
+	{
+		kt_reorder_forget(router);
+		if (kt_looks_are_left(router->walks))
+			read_in_pieces(router, kt_reorder_read, &walks, slice);
+	}
+	complete_spaces(router);
+}
+
+static bool
+has_more(const KtRouter *router)
+{
+	return router->loading != KT_LOADED || !dlist_is_empty(&router->pool->lacking) ||
+		kt_looks_are_left(router->looks) || kt_looks_are_left(router->worker_looks) ||
+		kt_looks_are_left(router->group_looks) ||
+		(kt_looks_are_left(router->walks) && may_walk(router));
+}
+
+void
+kt_router_read(KtRouter *router, int64 slice)
+{
+	MemoryContext old = MemoryContextSwitchTo(router->scratch);
+	int64		until = kt_monotonic() + slice;
+
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		read_each(router, slice / KINDS);
+	} while (has_more(router) && kt_monotonic() < until);
 	MemoryContextSwitchTo(old);
 }
 
 bool
 kt_router_has_to_read(const KtRouter *router)
 {
-	return router->loading != KT_LOADED || router->reloads != NIL || kt_looks_are_left(router->looks) || kt_looks_are_left(router->worker_looks) ||
-		kt_looks_are_left(router->group_looks);
+	return router->reloads != NIL || (router->pool != NULL && has_more(router));
 }

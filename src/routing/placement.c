@@ -41,14 +41,8 @@ workflow_of(KtConfig *config, const KtTask *task)
 const KtTarget *
 kt_task_target(KtConfig *config, const KtTask *task)
 {
-	const KtWorkflowConfiguration *configuration;
-
-	if (task->filter == KT_DIRECT)
-		return NULL;
-	configuration = workflow_of(config, task)->configuration;
-	if (task->filter == configuration->nfilters)
-		return configuration->default_target;
-	return &configuration->filters[task->filter].targets[task->target];
+	return task->filter == KT_DIRECT ? NULL :
+		kt_workflow_target(workflow_of(config, task)->configuration, task->filter, task->target);
 }
 
 KtValue
@@ -81,12 +75,12 @@ task_values(const KtExpr *expression, Jsonb *attributes, TimestampTz now)
 
 /* The first filter from this one on that the task fits; nfilters: none. */
 static int
-matching_filter(const KtWorkflowConfiguration *configuration, int from, const KtTask *task,
+matching_filter(KtWorkflowConfiguration *configuration, int from, const KtTask *task,
 				TimestampTz now)
 {
 	for (int i = from; i < configuration->nfilters; i++)
 	{
-		const KtExpr *expression = configuration->filters[i].expression;
+		const KtExpr *expression = kt_workflow_filter(configuration, i);
 
 		if (kt_expr_evaluate(expression, task_values(expression, task->attributes, now)))
 			return i;
@@ -154,12 +148,12 @@ enter_step(KtConfig *config, KtTask *task, int filter, int target_number, Timest
 static bool
 enter(KtConfig *config, KtTask *task, int filter, int target, TimestampTz now)
 {
-	const KtWorkflowConfiguration *configuration = workflow_of(config, task)->configuration;
+	KtWorkflowConfiguration *configuration = workflow_of(config, task)->configuration;
 
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (filter == configuration->nfilters && configuration->default_target == NULL)
+		if (filter == configuration->nfilters && configuration->default_object == NULL)
 			return false;
 		enter_step(config, task, filter, target, now);
 		if (!skips_at_once(kt_task_target(config, task), task, now))
@@ -181,7 +175,7 @@ kt_place(KtConfig *config, KtTask *task, TimestampTz now, bool may_fail)
 	int			filter = matching_filter(workflow->configuration, 0, task, now);
 
 	if (filter == workflow->configuration->nfilters &&
-		workflow->configuration->default_target == NULL)
+		workflow->configuration->default_object == NULL)
 	{
 		if (may_fail)
 			return false;
@@ -246,7 +240,7 @@ kt_workflow_is_to_be_evaluated(KtConfig *config, const KtTask *task)
 bool
 kt_place_next(KtConfig *config, KtTask *task, KtLeave why, TimestampTz now)
 {
-	const KtWorkflowConfiguration *configuration;
+	KtWorkflowConfiguration *configuration;
 	int			filter = task->filter;
 	int			target = task->target + 1;
 

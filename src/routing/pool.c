@@ -36,13 +36,13 @@ kt_pool_create(MemoryContext parent, KtPoolFault fault, void *fault_context)
 
 	pool->context = context;
 	pool->config = kt_config_create(context);
-	pool->configured = kt_pool_hash(pool, "configured", sizeof(KtConfiguredKey), sizeof(KtConfigured));
 	pool->fault = fault;
 	pool->fault_context = fault_context;
 	dlist_init(&pool->eager);
 	dlist_init(&pool->empty_groups);
 	dlist_init(&pool->orphans);
 	dlist_init(&pool->closed);
+	dlist_init(&pool->lacking);
 	pool->spaces = kt_pool_hash(pool, "spaces", sizeof(KtSid), sizeof(KtSpace));
 	pool->steps = kt_pool_hash(pool, "steps", sizeof(((KtStepPlan *) 0)->key), sizeof(KtStepPlan));
 	pool->workers = kt_pool_hash(pool, "workers", sizeof(KtSid), sizeof(KtPoolWorker));

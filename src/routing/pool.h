@@ -163,7 +163,8 @@ typedef struct KtStepPlan
 		int32		target;
 	}			key;			/* hash key */
 	KtSpace    *space;
-	const KtTarget *target;
+	const KtTarget *target;		/* NULL: it cannot be used */
+	bool		known;			/* the classes have what it reads, and what follows is set */
 	int		   *worker_paths;	/* by path of the expression; -1: not a worker's */
 	int		   *order_paths;	/* by key of order_by */
 	bool		has_tie;
@@ -208,6 +209,13 @@ struct KtGroup
 	int64		again_at;		/* from when on those that were skipped are looked at again */
 };
 
+/* What of a worker some expression reads. */
+typedef struct KtRead
+{
+	KtPath		path;
+	bool		tied;			/* classes are found by its value */
+} KtRead;
+
 struct KtSpace
 {
 	KtSid		sid;			/* hash key */
@@ -216,12 +224,18 @@ struct KtSpace
 	dlist_head	groups;
 	bool		closed;			/* not matched, for its workers have yet to be read (again) */
 	dlist_node	of_closed;		/* then */
+	MemoryContext reads_context;	/* NULL: nothing has been read yet */
+	KtVector	reads;			/* KtRead: what of a worker any expression has read that was used */
+	bool		lacking;		/* some of them the classes do not have: it is to be reset */
+	dlist_node	of_lacking;		/* then */
+	bool		full;			/* there is no room for some: the next reset begins with none */
+	bool		crowded;		/* it has begun with none since its configuration changed */
 
 	/* From here on it follows from its configuration. */
 	bool		lifo_first;
 	int			nchannels;
 	const KtTaskChannel **channels;
-	int			npaths;			/* what of a worker any expression reads */
+	int			npaths;			/* of the reads, those that the classes have */
 	KtPath	   *paths;
 	bool	   *path_is_tied;
 	int		   *paths_by_text;	/* their numbers, in order */
@@ -275,13 +289,13 @@ struct KtPool
 {
 	MemoryContext context;
 	KtConfig   *config;
-	HTAB	   *configured;		/* queues and versions of workflows that have been asked for */
 	KtPoolFault fault;
 	void	   *fault_context;
 	TimestampTz now;			/* kin_tr's, of this turn */
 	uint64		sequence;
 	HTAB	   *spaces;
 	dlist_head	closed;			/* spaces */
+	dlist_head	lacking;		/* spaces */
 	bool		loading;		/* all that there are, and that are made, are closed */
 	HTAB	   *steps;
 	HTAB	   *workers;
@@ -320,19 +334,13 @@ extern KtStepPlan *kt_pool_step(KtPool *pool, KtSpace *space, const KtSid *workf
 								int32 filter, int32 target);
 extern bool kt_pool_may_use(const KtPool *pool, const KtSid *workspace);
 
-/* NULL where there is none, or it is faulty. */
-extern const KtTaskQueue *kt_pool_queue(KtPool *pool, const KtSpace *space, const KtSid *queue);
-extern const KtWorkflow *kt_pool_workflow(KtPool *pool, const KtSpace *space, const KtSid *workflow,
-										  int32 version);
-
-/* The workspace in which an object was faulty; NULL: in none that there is. */
-extern const KtSid *kt_pool_faulty(KtPool *pool, const KtSid *object);
 extern int	kt_space_channel(KtSpace *space, const KtSid *channel); /* -1: unknown */
 
 /* The classes of a queue's workers, as far as it has been asked. */
 struct KtQueueClasses
 {
-	const KtTaskQueue *queue;
+	const KtTaskQueue *queue;	/* NULL: it cannot be used */
+	bool		known;			/* the classes have what it reads, and what follows is set */
 	int		   *worker_paths;	/* by path of its expression */
 	int			capacity;		/* in bits, by index of a class: */
 	uint64	   *asked;
@@ -340,10 +348,10 @@ struct KtQueueClasses
 };
 
 /*
- * NULL where there is no such queue, or it is faulty, or it is newer than the pool: then
- * it reads what of a worker no class has, and *newer is set.
+ * NULL where there is no such queue, or it is faulty, or it reads what of a worker no
+ * class has yet: then *later is set.
  */
-extern KtQueueClasses *kt_space_queue(KtPool *pool, KtSpace *space, const KtSid *queue, bool *newer);
+extern KtQueueClasses *kt_space_queue(KtPool *pool, KtSpace *space, const KtSid *queue, bool *later);
 
 /* Is a class among them?  It is asked once. */
 extern bool kt_queue_has(KtQueueClasses *queue, const KtClass *class);

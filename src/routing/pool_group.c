@@ -145,7 +145,7 @@ copy_values(KtGroup *group, const KtExpr *expression, const KtValue *values)
 
 /*
  * NULL where nobody can get its tasks: its workspace or channel is gone, or its step
- * or queue is newer than the pool.
+ * or queue is faulty or reads what of a worker no class has yet.
  */
 KtGroup *
 kt_pool_make_group(KtPool *pool, const KtGroupRow *row)
@@ -155,7 +155,7 @@ kt_pool_make_group(KtPool *pool, const KtGroupRow *row)
 	KtStepPlan *step = NULL;
 	KtQueueClasses *queue = NULL;
 	const KtExpr *expression;
-	bool		newer = false;
+	bool		later = false;
 	KtValue    *values;
 	Pin			pin;
 	int			channel;
@@ -168,9 +168,8 @@ kt_pool_make_group(KtPool *pool, const KtGroupRow *row)
 							 row->target)) == NULL)
 		return NULL;
 	if (!kt_sid_is_null(&row->queue))
-		queue = kt_space_queue(pool, space, &row->queue, &newer);
-	/* As a step, a queue may be newer than the pool. */
-	if (newer)
+		queue = kt_space_queue(pool, space, &row->queue, &later);
+	if (later)
 		return NULL;
 	/* What can fail comes before anything is changed. */
 	expression = step ? step->target->expression : NULL;

@@ -31,20 +31,6 @@ typedef struct KtOpenEntry
 	dlist_head	reservations;
 } KtOpenEntry;
 
-/* A queue, or a version of a workflow. */
-typedef struct KtConfiguredKey
-{
-	KtSid		sid;
-	int32		version;
-} KtConfiguredKey;
-
-typedef struct KtConfigured
-{
-	KtConfiguredKey key;
-	KtSid		workspace;
-	const void *object;			/* NULL: there is none, or it is faulty */
-} KtConfigured;
-
 /* Blocks that double without end would take twice what is needed, for as long as the pool lives. */
 #define KT_POOL_BLOCK (128 * 1024)
 
@@ -66,14 +52,29 @@ extern void kt_set_remove(KtGroupSet *set, KtGroup *group, int nth);
 extern int	kt_classes_from(const KtVector *classes, uint64 number);
 extern void kt_classes_remove(KtVector *classes, const KtClass *class);
 
-/*
- * pool_space.c: the number of a path of workers; -1 where no expression that there
- * was when the space was made reads it, and so no class has its value.
- */
+/* pool_path.c: the number of a path of workers; -1 where no class has its value. */
 extern int	kt_space_path(KtSpace *space, const KtPath *path);
 
-/* The numbers of those of an expression, of other subjects -1; NULL where one is unknown. */
+/* The numbers of those of an expression that is known; of other subjects -1. */
 extern int *kt_space_paths(KtSpace *space, const KtExpr *expression);
+
+typedef enum KtKnown
+{
+	KT_KNOWN,
+	KT_LACKING,					/* when the space has been reset */
+	KT_NO_ROOM					/* kt_space_report_no_room() says so */
+} KtKnown;
+
+/* Have the classes all that an expression and order_by, each or NULL, read of workers? */
+extern KtKnown kt_space_know(KtPool *pool, KtSpace *space, const KtExpr *expression, const KtOrder *order);
+extern void kt_space_report_no_room(KtPool *pool, const KtSid *object);
+
+/* Of a space that has no classes: those that are to have values from now on. */
+extern void kt_space_number_paths(KtSpace *space);
+extern void kt_space_drop_reads(KtSpace *space);
+
+/* pool_space.c: calls what reads a queue or workflow; false, and it is told of, where that fails. */
+extern bool kt_pool_fetch(KtPool *pool, const KtSid *object, void (*fetch) (void *context), void *context);
 
 /* Zeroed; it lasts until the space is reset. */
 extern void *kt_space_alloc(KtSpace *space, Size size);

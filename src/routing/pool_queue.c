@@ -11,29 +11,58 @@
 
 #include "routing/pool_private.h"
 
-KtQueueClasses *
-kt_space_queue(KtPool *pool, KtSpace *space, const KtSid *sid, bool *newer)
+typedef struct Fetch
 {
-	KtQueueClasses *entry = kt_sid_map_find(space->queues, sid);
+	KtConfig   *config;
+	const KtSid *sid;
 	const KtTaskQueue *queue;
-	int		   *paths = NULL;
+} Fetch;
 
-	*newer = false;
-	if (entry != NULL)
-		return entry;
-	queue = kt_pool_queue(pool, space, sid);
-	if (queue == NULL || !kt_sid_equal(&queue->workspace, &space->sid))
-		return NULL;
-	if (queue->expression != NULL && (paths = kt_space_paths(space, queue->expression)) == NULL)
-	{
-		*newer = true;
-		return NULL;
-	}
-	entry = kt_space_alloc(space, sizeof(KtQueueClasses));
-	entry->queue = queue;
-	entry->worker_paths = paths;
+static void
+fetch_queue(void *context)
+{
+	Fetch	   *fetch = context;
+
+	fetch->queue = kt_config_task_queue(fetch->config, fetch->sid);
+}
+
+static KtQueueClasses *
+make_entry(KtPool *pool, KtSpace *space, const KtSid *sid)
+{
+	KtQueueClasses *entry = kt_space_alloc(space, sizeof(KtQueueClasses));
+	Fetch		fetch = {pool->config, sid};
+
+	if (kt_pool_fetch(pool, sid, fetch_queue, &fetch) && fetch.queue != NULL &&
+		kt_sid_equal(&fetch.queue->workspace, &space->sid))
+		entry->queue = fetch.queue;
 	*kt_sid_map_enter(space->queues, sid) = entry;
 	return entry;
+}
+
+KtQueueClasses *
+kt_space_queue(KtPool *pool, KtSpace *space, const KtSid *sid, bool *later)
+{
+	KtQueueClasses *entry = kt_sid_map_find(space->queues, sid);
+	KtKnown		known;
+
+	*later = false;
+	if (entry == NULL)
+		entry = make_entry(pool, space, sid);
+	if (entry->queue == NULL || entry->known)
+		return entry->queue != NULL ? entry : NULL;
+	known = kt_space_know(pool, space, entry->queue->expression, NULL);
+	if (known == KT_KNOWN)
+	{
+		if (entry->queue->expression != NULL)
+			entry->worker_paths = kt_space_paths(space, entry->queue->expression);
+		entry->known = true;
+		pool->fault(pool->fault_context, sid, NULL);
+		return entry;
+	}
+	if (known == KT_NO_ROOM)
+		kt_space_report_no_room(pool, sid);
+	*later = true;
+	return NULL;
 }
 
 static inline uint64

@@ -25,6 +25,7 @@
 #include "base/access.h"
 #include "routing/attributes.h"
 #include "routing/placement.h"
+#include "routing/reorder.h"
 #include "routing/router.h"
 
 PG_FUNCTION_INFO_V1(kin_tr_tick);
@@ -54,6 +55,7 @@ kt_router_create(MemoryContext parent)
 	router->looks = kt_looks_create(context, sizeof(KtSid));
 	router->worker_looks = kt_looks_create(context, sizeof(KtSid));
 	router->group_looks = kt_looks_create(context, sizeof(pg_uuid_t));
+	router->walks = kt_looks_create(context, sizeof(KtWalk));
 	router->postponed = kt_looks_create(context, sizeof(pg_uuid_t));
 	router->unsettled = kt_looks_create(context, sizeof(KtUnsettled));
 	router->due_tasks = kt_looks_create(context, sizeof(KtSid));
@@ -93,6 +95,8 @@ kt_router_forget(KtRouter *router)
 	kt_looks_clear(router->looks);
 	kt_looks_clear(router->worker_looks);
 	kt_looks_clear(router->group_looks);
+	kt_reorder_forget(router);
+	kt_looks_clear(router->walks);
 	kt_looks_clear(router->postponed);
 	kt_looks_clear(router->unsettled);
 	kt_looks_clear(router->due_tasks);
@@ -131,14 +135,14 @@ look_at_retries(KtRouter *router)
 
 	for (int i = 0; i < n; i++)
 	{
-		const KtSid *workspace;
+		KtSid		workspace;
 
 		if (kt_sid_is(&due[i], KT_WORKER))
 			workers[nworkers++] = due[i];
 		else if (kt_sid_is(&due[i], KT_TASK))
 			due[ntasks++] = due[i];
-		else if ((workspace = kt_pool_faulty(router->pool, &due[i])) != NULL)
-			workspaces = kt_sid_list_add(workspaces, workspace);
+		else if (kt_config_workspace_of(&due[i], &workspace))
+			workspaces = kt_sid_list_add(workspaces, &workspace);
 	}
 	foreach(cell, workspaces)
 		kt_router_reload(router, lfirst(cell));
@@ -208,8 +212,8 @@ typedef enum Answer
 {
 	NO,
 	YES,
-	UNKNOWN,					/* its queue is newer than the pool, which cannot count its workers yet */
-	NOT_YET						/* the time was over before they were counted */
+	UNKNOWN,					/* the workers of its queue cannot be counted */
+	NOT_YET						/* they have yet to be read again, or the time was over */
 } Answer;
 
 static Answer
@@ -219,13 +223,13 @@ is_to_be_skipped(KtRouter *router, const KtTask *task, const KtExpr *skip_if, in
 	KtValue    *values = palloc0(sizeof(KtValue) * Max(skip_if->npaths, 1));
 	KtQueueClasses *queue;
 	List	   *counts = NIL;
-	bool		newer;
+	bool		later;
 
 	if (space == NULL)
 		return UNKNOWN;
-	queue = kt_space_queue(router->pool, space, &task->task_queue, &newer);
-	if (newer)
-		return UNKNOWN;
+	queue = kt_space_queue(router->pool, space, &task->task_queue, &later);
+	if (later)
+		return space->lacking ? NOT_YET : UNKNOWN;
 	if (queue != NULL && !count_workers(space, queue, until, &counts))
 		return NOT_YET;
 	for (uint32 i = 0; i < skip_if->npaths; i++)
@@ -387,7 +391,7 @@ is_matched(void *arg, const KtSid *workspace)
 	const KtRouter *router = arg;
 	const KtSpace *space = hash_search(router->pool->spaces, workspace, HASH_FIND, NULL);
 
-	return router->loading == KT_LOADED && (space == NULL || (!space->eager && !space->closed));
+	return router->loading == KT_LOADED && (space == NULL || (!space->eager && !space->closed && !space->lacking));
 }
 
 /*

@@ -37,6 +37,14 @@ typedef struct KtUnsettled
 	int32		target;
 } KtUnsettled;
 
+/* A walk through the tasks of a group, and the one that comes before its next piece. */
+typedef struct KtWalk
+{
+	pg_uuid_t	group;
+	KtSid		workspace;
+	KtHead		after;
+} KtWalk;
+
 /* A task whose assignment has failed once: with which worker, and how. */
 typedef struct KtSuspect
 {
@@ -85,7 +93,9 @@ typedef struct KtRouter
 	KtLooks    *worker_looks;
 	KtLooks    *group_looks;	/* groups whose first tasks are to be read */
 	List	   *reloads;		/* KtSid of workspaces that have changed while they were being read */
-	KtLooks    *postponed;		/* groups whose configuration is newer than the pool */
+	ktsidmap_hash *reordered;	/* queues whose groups are yet to be walked through; NULL: none */
+	KtLooks    *walks;			/* KtWalk */
+	KtLooks    *postponed;		/* groups that cannot be made before their workspace is read again */
 	KtLooks    *unsettled;		/* KtUnsettled */
 	uint64		finished;		/* turns that left nothing to do */
 	int64		minute;			/* of kin_tr's clock, when timed steps were looked at */

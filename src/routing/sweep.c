@@ -239,7 +239,9 @@ kin_tr_sweep(PG_FUNCTION_ARGS)
 
 	kt_spi_begin(&spi);
 	fresh = make_fresh(context);
-	kt_router_read(fresh, PG_INT64_MAX / 2);
+	do
+		kt_router_read(fresh, PG_INT64_MAX / 2);
+	while (kt_router_has_to_read(fresh));
 	n = find_pairs(fresh, pairs, MAX_FOUND, PG_INT64_MAX / 2);
 	kt_spi_end(&spi);
 	MemoryContextDelete(fresh->context);

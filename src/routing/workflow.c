@@ -4,7 +4,8 @@
  *
  * The compiler goes on after a fault, so that validate_workflow() shows all of
  * them at once.  What Twilio takes without a word, but does hardly what its
- * author means, is a warning.
+ * author means, is a warning.  What is used is compiled piece by piece, where a
+ * fault is an error: it has been checked when it was written.
  */
 #include "postgres.h"
 
@@ -33,8 +34,11 @@ PG_FUNCTION_INFO_V1(kin_tr_normalize_workflow);
 #define MAX_TIMEOUT 1209600		/* a task's longest TTL: two weeks */
 #define MAX_CONFIGURATION_SIZE 1038576	/* Twilio's limit */
 
+#define PLACE_OF_DEFAULT "task_routing.default_filter"
+
 typedef struct Compiler
 {
+	MemoryContext keep;			/* of what is compiled; all else is in the current one */
 	KtQueueLookup lookup;
 	void	   *context;
 	List	  **faults;
@@ -198,7 +202,7 @@ expression_member(Compiler *compiler, JsonbContainer *object, const char *place,
 
 	if (text == NULL)
 		return NULL;
-	result = kt_expr_compile(text, strlen(text), kind, allocate, CurrentMemoryContext, &error);
+	result = kt_expr_compile(text, strlen(text), kind, allocate, compiler->keep, &error);
 	if (result == NULL)
 		expression_fault(compiler, place, key, text, &error);
 	else if (result->two_names && compiler->warnings != NULL)
@@ -224,8 +228,7 @@ compile_known_worker(Compiler *compiler, JsonbContainer *object, const char *pla
 	if (text == NULL)
 		return;
 	target->known_by_name = by_sid == NULL;
-	target->known_worker = kt_reference_compile(text, strlen(text), allocate,
-												CurrentMemoryContext, &error);
+	target->known_worker = kt_reference_compile(text, strlen(text), allocate, compiler->keep, &error);
 	if (target->known_worker == NULL)
 		expression_fault(compiler, place,
 						 by_sid ? "known_worker_sid" : "known_worker_friendly_name", text, &error);
@@ -251,9 +254,10 @@ queue_hint(Compiler *compiler, const char *queue)
 	return psprintf("The workspace has %s.", kt_text_list(names, complete));
 }
 
+/* The queue of the target before is inherited; NULL where there is none. */
 static void
 compile_queue(Compiler *compiler, JsonbContainer *object, const char *place, KtTarget *target,
-			  const KtTarget *inherited)
+			  const KtSid *inherited)
 {
 	char	   *queue = string_member(compiler, object, place, "queue");
 	char	   *where = psprintf("%s.queue", place);
@@ -261,7 +265,7 @@ compile_queue(Compiler *compiler, JsonbContainer *object, const char *place, KtT
 	if (queue == NULL)
 	{
 		if (inherited != NULL)
-			target->queue = inherited->queue;
+			target->queue = *inherited;
 		else if (member(object, "queue") == NULL)
 			fault(compiler, where, 0, "Later targets of a filter inherit the queue of the one before.",
 				  "the first target needs a queue");
@@ -272,26 +276,21 @@ compile_queue(Compiler *compiler, JsonbContainer *object, const char *place, KtT
 			  kt_text_excerpt(queue));
 }
 
-/* inherited: the target before, or NULL for a filter's first and for default_filter. */
-static void
-compile_target(Compiler *compiler, JsonbValue *value, const char *place, KtTarget *target,
-			   const KtTarget *inherited, KtWorkflowObject kind)
+static KtTarget *
+compile_target(Compiler *compiler, JsonbContainer *object, const char *place, const KtSid *inherited,
+			   KtWorkflowObject kind)
 {
-	JsonbContainer *object;
+	KtTarget   *target = MemoryContextAllocZero(compiler->keep, sizeof(KtTarget));
 	char	   *order_by;
 
-	memset(target, 0, sizeof(KtTarget));
-	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
-	{
-		fault(compiler, place, 0, NULL, "a target must be an object");
-		return;
-	}
-	object = value->val.binary.data;
 	check_keys(compiler, object, place, kind);
 	compile_queue(compiler, object, place, target, inherited);
 	target->has_priority = integer_member(compiler, object, place, "priority", 0, INT_MAX,
 										  &target->priority);
 	(void) integer_member(compiler, object, place, "timeout", 1, MAX_TIMEOUT, &target->timeout);
+	/* Twilio's default_filter has no timeout. */
+	if (kind == KT_WORKFLOW_DEFAULT_FILTER)
+		target->timeout = 0;
 	target->expression = expression_member(compiler, object, place, "expression", KT_PLACE_TARGET);
 	target->skip_if = expression_member(compiler, object, place, "skip_if", KT_PLACE_SKIP_IF);
 	order_by = string_member(compiler, object, place, "order_by");
@@ -299,65 +298,116 @@ compile_target(Compiler *compiler, JsonbValue *value, const char *place, KtTarge
 	{
 		KtExprError error;
 
-		target->order_by = kt_order_compile(order_by, strlen(order_by), allocate,
-											CurrentMemoryContext, &error);
+		target->order_by = kt_order_compile(order_by, strlen(order_by), allocate, compiler->keep, &error);
 		if (target->order_by == NULL)
 			expression_fault(compiler, place, "order_by", order_by, &error);
 	}
 	compile_known_worker(compiler, object, place, target);
+	return target;
 }
 
-static void
-compile_filter(Compiler *compiler, JsonbValue *value, const char *place, KtFilter *filter)
+/* NULL, and a fault, where it is no object. */
+static JsonbContainer *
+object_of(Compiler *compiler, const JsonbValue *value, const char *place, const char *what)
 {
-	JsonbContainer *object;
-	JsonbValue *targets;
+	if (value->type == jbvBinary && JsonContainerIsObject(value->val.binary.data))
+		return value->val.binary.data;
+	fault(compiler, place, 0, NULL, "%s must be an object", what);
+	return NULL;
+}
+
+/* NULL where it is none. */
+static JsonbContainer *
+array_of(const JsonbValue *value)
+{
+	return value != NULL && value->type == jbvBinary && JsonContainerIsArray(value->val.binary.data) ?
+		value->val.binary.data : NULL;
+}
+
+static char *
+place_of_target(const char *filter, int target)
+{
+	return psprintf("%s.targets[%d]", filter, target);
+}
+
+static char *
+place_of_filter(int filter)
+{
+	return psprintf("task_routing.filters[%d]", filter);
+}
+
+/* What there is in it, as yet not compiled. */
+static void
+open_filter(Compiler *compiler, const JsonbValue *value, const char *place, KtFilter *filter)
+{
+	JsonbContainer *targets;
 
 	memset(filter, 0, sizeof(KtFilter));
-	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
-	{
-		fault(compiler, place, 0, NULL, "a filter must be an object");
+	filter->object = object_of(compiler, value, place, "a filter");
+	if (filter->object == NULL)
 		return;
-	}
-	object = value->val.binary.data;
-	check_keys(compiler, object, place, KT_WORKFLOW_FILTER);
-	filter->friendly_name = string_member(compiler, object, place, "filter_friendly_name");
+	filter->friendly_name = string_member(compiler, filter->object, place, "filter_friendly_name");
 	if (filter->friendly_name == NULL)
-		filter->friendly_name = string_member(compiler, object, place, "friendly_name");
-	filter->expression = expression_member(compiler, object, place, "expression", KT_PLACE_FILTER);
-	if (member(object, "expression") == NULL)
-		fault(compiler, psprintf("%s.expression", place), 0,
-			  "Write \"1==1\" for a filter that every task fits.", "a filter needs an expression");
-	targets = member(object, "targets");
-	if (targets == NULL || targets->type != jbvBinary ||
-		!JsonContainerIsArray(targets->val.binary.data) ||
-		JsonContainerSize(targets->val.binary.data) == 0)
-	{
-		fault(compiler, psprintf("%s.targets", place), 0, NULL,
-			  "a filter needs an array of at least one target");
+		filter->friendly_name = string_member(compiler, filter->object, place, "friendly_name");
+	targets = array_of(member(filter->object, "targets"));
+	if (targets == NULL || JsonContainerSize(targets) == 0)
 		return;
-	}
-	filter->ntargets = JsonContainerSize(targets->val.binary.data);
-	filter->targets = palloc0(sizeof(KtTarget) * filter->ntargets);
-	for (int i = 0; i < filter->ntargets; i++)
-		compile_target(compiler, getIthJsonbValueFromContainer(targets->val.binary.data, i),
-					   psprintf("%s.targets[%d]", place, i), &filter->targets[i],
-					   i > 0 ? &filter->targets[i - 1] : NULL, KT_WORKFLOW_TARGET);
+	filter->target_objects = targets;
+	filter->ntargets = JsonContainerSize(targets);
+	filter->targets = palloc0(sizeof(KtTarget *) * filter->ntargets);
+}
+
+static const KtExpr *
+compile_filter(Compiler *compiler, const KtFilter *filter, const char *place)
+{
+	return expression_member(compiler, filter->object, place, "expression", KT_PLACE_FILTER);
 }
 
 static void
-compile_filters(Compiler *compiler, JsonbValue *filters, KtWorkflowConfiguration *result)
+check_filter(Compiler *compiler, KtFilter *filter, const char *place)
 {
-	if (filters->type != jbvBinary || !JsonContainerIsArray(filters->val.binary.data))
+	const KtSid *inherited = NULL;
+
+	if (filter->object == NULL)
+		return;
+	check_keys(compiler, filter->object, place, KT_WORKFLOW_FILTER);
+	filter->expression = compile_filter(compiler, filter, place);
+	if (member(filter->object, "expression") == NULL)
+		fault(compiler, psprintf("%s.expression", place), 0,
+			  "Write \"1==1\" for a filter that every task fits.", "a filter needs an expression");
+	if (filter->ntargets == 0)
+		fault(compiler, psprintf("%s.targets", place), 0, NULL,
+			  "a filter needs an array of at least one target");
+	for (int i = 0; i < filter->ntargets; i++)
+	{
+		char	   *where = place_of_target(place, i);
+		JsonbContainer *object = object_of(compiler, getIthJsonbValueFromContainer(filter->target_objects, i),
+										   where, "a target");
+
+		if (object == NULL)
+			continue;
+		filter->targets[i] = compile_target(compiler, object, where, inherited, KT_WORKFLOW_TARGET);
+		inherited = &filter->targets[i]->queue;
+	}
+}
+
+static void
+open_filters(Compiler *compiler, const JsonbValue *filters, KtWorkflowConfiguration *result)
+{
+	JsonbContainer *array = array_of(filters);
+
+	if (array == NULL)
 	{
 		fault(compiler, "task_routing.filters", 0, NULL, "filters must be an array");
 		return;
 	}
-	result->nfilters = JsonContainerSize(filters->val.binary.data);
+	result->nfilters = JsonContainerSize(array);
 	result->filters = palloc0(sizeof(KtFilter) * Max(result->nfilters, 1));
 	for (int i = 0; i < result->nfilters; i++)
-		compile_filter(compiler, getIthJsonbValueFromContainer(filters->val.binary.data, i),
-					   psprintf("task_routing.filters[%d]", i), &result->filters[i]);
+	{
+		CHECK_FOR_INTERRUPTS();
+		open_filter(compiler, getIthJsonbValueFromContainer(array, i), place_of_filter(i), &result->filters[i]);
+	}
 }
 
 static HTAB *
@@ -395,7 +445,7 @@ check_worker_paths(Compiler *compiler, const KtWorkflowConfiguration *configurat
 
 	for (int f = 0; f < configuration->nfilters; f++)
 		for (int t = 0; t < configuration->filters[f].ntargets; t++)
-			count_worker_paths(set, &configuration->filters[f].targets[t]);
+			count_worker_paths(set, configuration->filters[f].targets[t]);
 	count_worker_paths(set, configuration->default_target);
 	if (hash_get_num_entries(set) > KT_MAX_WORKER_PATHS)
 		fault(compiler, "task_routing", 0, "Look for what they have in common in one array, with HAS.",
@@ -404,49 +454,194 @@ check_worker_paths(Compiler *compiler, const KtWorkflowConfiguration *configurat
 	hash_destroy(set);
 }
 
-KtWorkflowConfiguration *
-kt_workflow_compile(Jsonb *configuration, KtQueueLookup lookup, void *context, List **faults,
-					List **warnings)
+/* What it has, in the current memory context. */
+static KtWorkflowConfiguration *
+open_configuration(Compiler *compiler, Jsonb *configuration)
 {
 	KtWorkflowConfiguration *result = palloc0(sizeof(KtWorkflowConfiguration));
-	Compiler	compiler = {lookup, context, faults, warnings};
 	JsonbValue *routing = NULL;
+	JsonbContainer *object;
 	JsonbValue *filters;
 	JsonbValue *default_filter;
 
+	result->context = CurrentMemoryContext;
+	result->lookup = compiler->lookup;
+	result->lookup_context = compiler->context;
 	if (JB_ROOT_IS_OBJECT(configuration))
 	{
-		check_keys(&compiler, &configuration->root, "", KT_WORKFLOW_ROOT);
+		check_keys(compiler, &configuration->root, "", KT_WORKFLOW_ROOT);
 		routing = member(&configuration->root, "task_routing");
 	}
 	if (routing == NULL || routing->type != jbvBinary ||
 		!JsonContainerIsObject(routing->val.binary.data))
 	{
-		fault(&compiler, "task_routing", 0,
+		fault(compiler, "task_routing", 0,
 			  "Write {\"task_routing\": {\"filters\": [...], \"default_filter\": {...}}}.",
 			  "a configuration is an object with the key task_routing");
 		return result;
 	}
-	check_keys(&compiler, routing->val.binary.data, "task_routing", KT_WORKFLOW_TASK_ROUTING);
-	filters = member(routing->val.binary.data, "filters");
+	object = routing->val.binary.data;
+	check_keys(compiler, object, "task_routing", KT_WORKFLOW_TASK_ROUTING);
+	filters = member(object, "filters");
+	default_filter = member(object, "default_filter");
 	if (filters != NULL)
-		compile_filters(&compiler, filters, result);
-	default_filter = member(routing->val.binary.data, "default_filter");
+		open_filters(compiler, filters, result);
 	if (default_filter != NULL)
-	{
-		result->default_target = palloc(sizeof(KtTarget));
-		compile_target(&compiler, default_filter, "task_routing.default_filter",
-					   result->default_target, NULL, KT_WORKFLOW_DEFAULT_FILTER);
-		/* Twilio's default_filter has no timeout. */
-		result->default_target->timeout = 0;
-	}
-	if (result->nfilters == 0 && default_filter == NULL && *faults == NIL)
-		fault(&compiler, "task_routing", 0, NULL,
+		result->default_object = object_of(compiler, default_filter, PLACE_OF_DEFAULT, "a target");
+	if (result->nfilters == 0 && default_filter == NULL && *compiler->faults == NIL)
+		fault(compiler, "task_routing", 0, NULL,
 			  "a configuration needs a filter or a default_filter");
-	if (*faults == NIL)
-		check_worker_paths(&compiler, result);
 	return result;
 }
+
+void
+kt_workflow_check(Jsonb *configuration, KtQueueLookup lookup, void *context, List **faults, List **warnings)
+{
+	Compiler	compiler = {CurrentMemoryContext, lookup, context, faults, warnings};
+	KtWorkflowConfiguration *opened = open_configuration(&compiler, configuration);
+
+	for (int i = 0; i < opened->nfilters; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		check_filter(&compiler, &opened->filters[i], place_of_filter(i));
+	}
+	if (opened->default_object != NULL)
+		opened->default_target = compile_target(&compiler, opened->default_object, PLACE_OF_DEFAULT, NULL,
+												KT_WORKFLOW_DEFAULT_FILTER);
+	if (*faults == NIL)
+		check_worker_paths(&compiler, opened);
+}
+
+/* ------------------------------------------------------------- in use */
+
+/* It is remembered, so that each who meets it takes no memory more. */
+static const char *
+first_fault(List *faults, MemoryContext context)
+{
+	const KtWorkflowFault *first;
+	char	   *text;
+
+	if (faults == NIL)
+		return NULL;
+	first = linitial(faults);
+	text = psprintf("%s: %s", first->place, first->message);
+	return MemoryContextStrdup(context, text);
+}
+
+static void
+raise_fault(const KtWorkflowConfiguration *configuration, const char *fault)
+{
+	if (fault != NULL)
+		elog(ERROR, "configuration of workflow %s: %s", kt_sid_cstring(&configuration->workflow), fault);
+}
+
+KtWorkflowConfiguration *
+kt_workflow_open(const KtSid *workflow, Jsonb *configuration, KtQueueLookup lookup, void *context)
+{
+	List	   *faults = NIL;
+	Compiler	compiler = {CurrentMemoryContext, lookup, context, &faults};
+	KtWorkflowConfiguration *result = open_configuration(&compiler, configuration);
+
+	result->workflow = *workflow;
+	raise_fault(result, first_fault(faults, CurrentMemoryContext));
+	return result;
+}
+
+const KtExpr *
+kt_workflow_filter(KtWorkflowConfiguration *configuration, int number)
+{
+	KtFilter   *filter = &configuration->filters[number];
+	List	   *faults = NIL;
+	Compiler	compiler = {configuration->context, configuration->lookup, configuration->lookup_context, &faults};
+
+	Assert(number < configuration->nfilters);
+	if (filter->expression == NULL && filter->fault == NULL)
+	{
+		filter->expression = compile_filter(&compiler, filter, place_of_filter(number));
+		filter->fault = first_fault(faults, configuration->context);
+		if (filter->expression == NULL && filter->fault == NULL)
+			filter->fault = "a filter needs an expression";
+	}
+	raise_fault(configuration, filter->fault);
+	return filter->expression;
+}
+
+/* The queue of the nearest target before one that names its own; NULL: none does. */
+static KtSid *
+inherited_queue(Compiler *compiler, const KtFilter *filter, const char *place, int target)
+{
+	while (--target >= 0)
+	{
+		JsonbValue *value = getIthJsonbValueFromContainer(filter->target_objects, target);
+		char	   *where = place_of_target(place, target);
+		JsonbContainer *object = object_of(compiler, value, where, "a target");
+		KtTarget	outer = {NULL};
+
+		if (object == NULL || member(object, "queue") == NULL)
+			continue;
+		compile_queue(compiler, object, where, &outer, NULL);
+		return memcpy(palloc(sizeof(KtSid)), &outer.queue, sizeof(KtSid));
+	}
+	return NULL;
+}
+
+/* NULL: it is no object. */
+static KtTarget *
+target_of_filter(Compiler *compiler, const KtFilter *filter, const char *place, int target)
+{
+	char	   *where = place_of_target(place, target);
+	JsonbValue *value = getIthJsonbValueFromContainer(filter->target_objects, target);
+	JsonbContainer *object = object_of(compiler, value, where, "a target");
+	KtSid	   *inherited = NULL;
+
+	if (object == NULL)
+		return NULL;
+	if (member(object, "queue") == NULL)
+		inherited = inherited_queue(compiler, filter, place, target);
+	return compile_target(compiler, object, where, inherited, KT_WORKFLOW_TARGET);
+}
+
+static KtTarget *
+compile_for_use(KtWorkflowConfiguration *configuration, int filter, int target)
+{
+	List	   *faults = NIL;
+	Compiler	compiler = {configuration->context, configuration->lookup, configuration->lookup_context, &faults};
+	KtTarget   *result = filter == configuration->nfilters ?
+		compile_target(&compiler, configuration->default_object, PLACE_OF_DEFAULT, NULL,
+					   KT_WORKFLOW_DEFAULT_FILTER) :
+		target_of_filter(&compiler, &configuration->filters[filter], place_of_filter(filter), target);
+
+	if (result == NULL)
+		result = MemoryContextAllocZero(configuration->context, sizeof(KtTarget));
+	result->fault = first_fault(faults, configuration->context);
+	return result;
+}
+
+/* Where one is kept that has been compiled; an error where there is none such. */
+static KtTarget **
+place_of_compiled(KtWorkflowConfiguration *configuration, int filter, int target)
+{
+	if (filter == configuration->nfilters && configuration->default_object != NULL)
+		return &configuration->default_target;
+	if (filter < 0 || filter >= configuration->nfilters ||
+		target < 0 || target >= configuration->filters[filter].ntargets)
+		elog(ERROR, "configuration of workflow %s: there is no target %d of filter %d",
+			 kt_sid_cstring(&configuration->workflow), target, filter);
+	return &configuration->filters[filter].targets[target];
+}
+
+const KtTarget *
+kt_workflow_target(KtWorkflowConfiguration *configuration, int filter, int target)
+{
+	KtTarget  **compiled = place_of_compiled(configuration, filter, target);
+
+	if (*compiled == NULL)
+		*compiled = compile_for_use(configuration, filter, target);
+	raise_fault(configuration, (*compiled)->fault);
+	return *compiled;
+}
+
+/* ----------------------------------------------------------------- functions */
 
 /* The faults of a configuration whose queues are a workspace's. */
 static List *
@@ -459,7 +654,7 @@ faults_in_workspace(Jsonb *configuration, KtSid *workspace, List **warnings)
 
 	kt_spi_begin(&spi);
 	spi_context = MemoryContextSwitchTo(context);
-	(void) kt_workflow_compile(configuration, kt_queue_lookup, workspace, &faults, warnings);
+	kt_workflow_check(configuration, kt_queue_lookup, workspace, &faults, warnings);
 	MemoryContextSwitchTo(spi_context);
 	kt_spi_end(&spi);
 	return faults;
@@ -508,7 +703,7 @@ kin_tr_validate_workflow(PG_FUNCTION_ARGS)
 	if (kt_workspace_for_reading(PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1), &workspace))
 		faults = faults_in_workspace(PG_GETARG_JSONB_P(0), &workspace, &warnings);
 	else
-		(void) kt_workflow_compile(PG_GETARG_JSONB_P(0), NULL, NULL, &faults, &warnings);
+		kt_workflow_check(PG_GETARG_JSONB_P(0), NULL, NULL, &faults, &warnings);
 	put_faults(rsinfo, faults, "error");
 	put_faults(rsinfo, warnings, "warning");
 	return (Datum) 0;

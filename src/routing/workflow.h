@@ -19,6 +19,7 @@
 /* One step of a filter.  What is absent is NULL or zero. */
 typedef struct KtTarget
 {
+	const char *fault;			/* NULL: it can be used */
 	KtSid		queue;
 	bool		has_priority;
 	int32		priority;
@@ -30,19 +31,34 @@ typedef struct KtTarget
 	bool		known_by_name;	/* ... that leads to a friendly_name, not a sid */
 } KtTarget;
 
+/* The queue that a configuration names; false where there is none. */
+typedef bool (*KtQueueLookup) (void *context, const char *name, KtSid *sid);
+
 typedef struct KtFilter
 {
+	JsonbContainer *object;
 	const char *friendly_name;	/* NULL where it has none */
-	const KtExpr *expression;
+	const KtExpr *expression;	/* this and each target is NULL until it is asked for */
+	const char *fault;			/* of the expression; NULL: none is known */
 	int			ntargets;
-	KtTarget   *targets;
+	JsonbContainer *target_objects;
+	KtTarget  **targets;
 } KtFilter;
 
+/*
+ * It may be a megabyte, of which most tasks need little: a filter's expression and
+ * each target are compiled when they are asked for.
+ */
 typedef struct KtWorkflowConfiguration
 {
+	MemoryContext context;		/* of all that it is */
+	KtSid		workflow;
+	KtQueueLookup lookup;
+	void	   *lookup_context;
 	int			nfilters;
 	KtFilter   *filters;
-	KtTarget   *default_target; /* default_filter; NULL where there is none */
+	JsonbContainer *default_object; /* default_filter; NULL where there is none */
+	KtTarget   *default_target; /* NULL until it is asked for */
 } KtWorkflowConfiguration;
 
 /* Something wrong with a configuration, or, as a warning, that probably is. */
@@ -54,16 +70,23 @@ typedef struct KtWorkflowFault
 	int			position;		/* in the expression, from 1; 0 where it is none */
 } KtWorkflowFault;
 
-/* The queue that a configuration names; false where there is none. */
-typedef bool (*KtQueueLookup) (void *context, const char *name, KtSid *sid);
+/*
+ * Checks and compiles all of a configuration, in the current memory context.  Faults,
+ * in their order, are appended to *faults, and warnings, which are looked for unless
+ * NULL, to *warnings.  Without a look-up every name of a queue is believed.
+ */
+extern void kt_workflow_check(Jsonb *configuration, KtQueueLookup lookup, void *context,
+							  List **faults, List **warnings);
 
 /*
- * Compiles a configuration into the current memory context.  Faults, in their
- * order, are appended to *faults; with any, the result must not be used.
- * Warnings, which are looked for unless NULL, are of the same type.  Without a
- * look-up every name of a queue is believed.
+ * A workflow's, which has been checked, to be used: in the current memory context, in
+ * which it must be itself.  From here on a fault is an error.
  */
-extern KtWorkflowConfiguration *kt_workflow_compile(Jsonb *configuration, KtQueueLookup lookup,
-													void *context, List **faults, List **warnings);
+extern KtWorkflowConfiguration *kt_workflow_open(const KtSid *workflow, Jsonb *configuration,
+												 KtQueueLookup lookup, void *context);
+
+/* Of the filter's number or, of that many as there are filters, of default_filter. */
+extern const KtTarget *kt_workflow_target(KtWorkflowConfiguration *configuration, int filter, int target);
+extern const KtExpr *kt_workflow_filter(KtWorkflowConfiguration *configuration, int filter);
 
 #endif							/* KIN_TR_ROUTING_WORKFLOW_H */

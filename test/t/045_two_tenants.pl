@@ -100,19 +100,25 @@ $owner->do(q{UPDATE kin_tr.task_queues SET target_workers = '1==1' WHERE target_
 query_until($node, 'postgres', 'SELECT count(*) = 0 FROM kin_tr.quarantine', 'which it leaves when it is mended by hand');
 mine_goes_on('a queue that has been mended by hand');
 
-# More attributes of workers than the router keeps for a workspace: those that come last wait, and are not to blame
-# again for what others do.
-my @greedy = map { my $queue = $_; value($owner, "SELECT kin_tr.create_task_queue('greedy $queue', string_agg(format('worker.q${queue}_%s == 1', i), ' OR '), workspace => 'Theirs')"
-	. ' FROM generate_series(1, 250) i') } 1 .. 4;
+# More attributes of workers than the router keeps for a workspace: the queues that tasks come to last wait, and are
+# not to blame again for what others do.
+$owner->do("SELECT kin_tr.create_task_queue('greedy $_', string_agg(format('worker.q${_}_%s == 1', i), ' OR '), workspace => 'Theirs')"
+	. ' FROM generate_series(1, 240) i') for 1 .. 4;
+$owner->do(q{SELECT kin_tr.create_workflow('Greedy', jsonb_build_object('task_routing', jsonb_build_object('filters', jsonb_agg(
+	jsonb_build_object('expression', 'g == ' || i, 'targets', jsonb_build_array(jsonb_build_object('queue', 'greedy ' || i)))))), workspace => 'Theirs')
+	FROM generate_series(1, 4) i});
+query_until($node, 'postgres', 'SELECT count(*) = 0 FROM kin_tr.quarantine', 'queues that nobody uses take no room');
+$theirs->do("SELECT kin_tr.create_task(jsonb_build_object('g', $_), workflow => 'Greedy')") for 1 .. 4;
 query_until($node, 'postgres', 'SELECT count(*) = 2 FROM kin_tr.quarantine', 'queues that read too much are in quarantine');
 $owner->do("SELECT kin_tr.update_activity('Busy again', 'Busy $_', workspace => 'Theirs'), kin_tr.update_activity('Busy $_', 'Busy again', workspace => 'Theirs')") for 1 .. 10;
 mine_goes_on('queues that read too much');
 cmp_ok(value($owner, 'SELECT max(tries) FROM kin_tr.quarantine'), '<', 8, '... where a change of something else is no failure of theirs');
 # Whoever of the four they are.
-$owner->do(q{SELECT count(kin_tr.delete_task_queue(q.sid, workspace => 'Theirs')) FROM kin_tr.task_queues q
-	WHERE q.friendly_name LIKE 'greedy%' AND q.sid NOT IN (SELECT object FROM kin_tr.quarantine)});
+$theirs->do(q{SELECT count(kin_tr.cancel_task(t.sid)) FROM kin_tr.tasks t JOIN kin_tr.task_queues q ON q.sid = t.task_queue_sid
+	WHERE q.friendly_name LIKE 'greedy%' AND t.assignment_status = 'pending' AND q.sid NOT IN (SELECT object FROM kin_tr.quarantined)});
+$owner->do(q{SELECT kin_tr.update_activity('Busy again', 'Busy anew', workspace => 'Theirs')});
 query_until($node, 'postgres', 'SELECT count(*) = 0 FROM kin_tr.quarantine', '... and which they leave when others make room');
-$owner->do(q{SELECT count(kin_tr.delete_task_queue(q.sid, workspace => 'Theirs')) FROM kin_tr.task_queues q WHERE q.friendly_name LIKE 'greedy%'});
+$theirs->do(q{SELECT count(kin_tr.cancel_task(sid)) FROM kin_tr.tasks WHERE attributes ? 'g' AND assignment_status = 'pending'});
 
 # ---------------------------------------------------------------- held locks
 

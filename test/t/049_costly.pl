@@ -78,6 +78,15 @@ while_running('fifty of them', q{SELECT count(kin_tr.create_task(jsonb_build_obj
 	|| to_jsonb(-n)), workflow => 'Long')) FROM generate_series(1, 50) n});
 $theirs->do(q{SELECT count(kin_tr.cancel_task(sid::text)) FROM kin_tr.tasks WHERE assignment_status = 'pending'});
 
+# ------------------------------------------------------- another order for all
+
+$theirs->do(q{SELECT count(kin_tr.create_task(jsonb_build_object('l', '[]'::jsonb), workflow => 'Long')) FROM generate_series(1, 30000) n});
+$owner->do(q{SELECT kin_tr.update_task_queue('General Queue', task_order => 'LIFO', workspace => 'Theirs')});
+mine_goes_on_while('30,000 tasks in another order', 2, sub { });
+$owner->do(q{SELECT kin_tr.update_task_queue('General Queue', task_order => 'FIFO', workspace => 'Theirs')});
+mine_goes_on_while('and back', 2, sub { });
+$theirs->do(q{SELECT count(kin_tr.cancel_task(sid::text)) FROM kin_tr.tasks WHERE assignment_status = 'pending'});
+
 # ----------------------------------------------------- workers that are counted
 
 $owner->do(q{SELECT kin_tr.create_task_queue('Odd', ?, workspace => 'Theirs')}, undef,
@@ -103,12 +112,38 @@ is(sqlstate_of($owner, q{SELECT kin_tr.create_workflow('Wide', jsonb_build_objec
 for my $name (qw(a b))
 {
 	$owner->do(q{SELECT kin_tr.create_workflow('Wide ' || $1, jsonb_build_object('task_routing', jsonb_build_object('filters',
-		(SELECT jsonb_agg(jsonb_build_object('expression', '1==1', 'targets', jsonb_build_array(jsonb_build_object('queue', 'General Queue',
+		(SELECT jsonb_agg(jsonb_build_object('expression', 'n == ' || i, 'targets', jsonb_build_array(jsonb_build_object('queue', 'General Queue',
 			'expression', format('worker.%s%s == 1', $1, i))))) FROM generate_series(1, 300) i))), workspace => 'Theirs')}, undef, $name);
+	while_running("tasks of 300 steps, each of which reads something else: $name",
+		qq{SELECT count(kin_tr.create_task(jsonb_build_object('n', i), workflow => 'Wide $name')) FROM generate_series(1, 300) i});
 }
 query_until($node, 'postgres', q{SELECT EXISTS (SELECT FROM kin_tr.quarantined q JOIN kin_tr.workflows w ON w.sid = q.object
 	WHERE w.friendly_name LIKE 'Wide%' AND q.message LIKE '%attributes of workers%')}, 'two that read 600 together: one is in quarantine');
 mine_goes_on('names without end');
+$theirs->do(q{SELECT count(kin_tr.cancel_task(sid::text)) FROM kin_tr.tasks WHERE assignment_status = 'pending'});
+
+# ------------------------------------------------------ a large configuration
+
+# Nothing of it is looked at before a task needs it, whatever changes.
+{
+	my $before = value($owner, q{SELECT bytes FROM kin_tr._worker_states() WHERE worker = 'router'});
+	my $admin = connect_to($node);
+
+	$admin->do(qq{SELECT kin_tr.create_workflow('Large $_', jsonb_build_object('task_routing', jsonb_build_object('filters', (SELECT jsonb_agg(
+		jsonb_build_object('expression', 'x == ' || i, 'targets', jsonb_build_array(jsonb_build_object('queue', 'General Queue', 'expression',
+			(SELECT string_agg('worker.a' || j % 20 || ' > ' || j, ' OR ') FROM generate_series(1, 150) j))))) FROM generate_series(1, 300) i))),
+		workspace => 'Theirs')}) for 1 .. 20;
+	for my $round (1 .. 3)
+	{
+		$admin->do(q{SELECT kin_tr.update_activity('Busy', 'Very busy', workspace => 'Theirs'), kin_tr.update_activity('Very busy', 'Busy', workspace => 'Theirs')});
+		mine_goes_on('a change where there are 17 MB of workflows');
+	}
+	while_running('tasks of each of the large workflows',
+		q{SELECT count(kin_tr.create_task(jsonb_build_object('x', n), workflow => 'Large ' || n)) FROM generate_series(1, 20) n});
+	cmp_ok(value($owner, q{SELECT bytes FROM kin_tr._worker_states() WHERE worker = 'router'}) - $before, '<', 60_000_000,
+		'the router has not compiled more of them than tasks need');
+	$admin->disconnect;
+}
 
 # ------------------------------------------------- changed again and again
 

@@ -146,7 +146,7 @@ kt_bell_ring(KtCursor *cursor, int *nevents)
 	int			n;
 	int			rung = 0;
 
-	events = kt_cursor_read(cursor, kt_debug_far_behind, &n);
+	events = kt_cursor_read(cursor, kt_debug_far_behind, NULL, &n);
 	*nevents = n;
 	if (n == 0)
 		return 0;

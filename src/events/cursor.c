@@ -461,17 +461,45 @@ typedef struct Collection
 {
 	KtEventRefs refs;
 	int			limit;
+	bool		in_pieces;		/* of a large transaction only one event is kept */
+	TimestampTz since;
+	List	   *large;			/* KtLarge */
+	int			began;			/* in refs, the first of the transaction that is being visited */
 } Collection;
 
-static bool
+/* One that keeps the cursor from being before it, and its xid for reading the rest. */
+static void
+put_aside(Collection *collection, const KtLogRow *row)
+{
+	KtLarge    *large = palloc0(sizeof(KtLarge));
+
+	large->era = row->era;
+	large->xid = row->xid;
+	large->since = collection->since;
+	collection->refs.length = collection->began + 1;
+	collection->large = lappend(collection->large, large);
+}
+
+static KtVisit
 collect(const KtLogRow *row, void *arg)
 {
 	Collection *collection = arg;
+	KtEventRefs *refs = &collection->refs;
+	const KtLarge *large = collection->large == NIL ? NULL : llast(collection->large);
 
-	if (collection->refs.length == collection->limit)
-		return false;
-	kt_log_append(&collection->refs, row);
-	return true;
+	if (large != NULL && large->xid == row->xid && large->era == row->era)
+		return KT_NEXT_TRANSACTION;
+	if (refs->length == 0 || refs->items[refs->length - 1].xid != row->xid)
+		collection->began = refs->length;
+	if (collection->in_pieces && refs->length - collection->began >= KT_LARGE_TRANSACTION)
+	{
+		put_aside(collection, row);
+		return KT_NEXT_TRANSACTION;
+	}
+	if (refs->length == collection->limit)
+		return KT_ENOUGH;
+	kt_log_append(refs, row);
+	return KT_GO_ON;
 }
 
 /* Leaves out the caller's own; the era of the rest's last, and its highest xid. */
@@ -501,11 +529,27 @@ keep_visible(KtEventRefs *refs, KtCursor *now, uint64 *highest)
 	qsort(refs->items, visible, sizeof(KtEventRef), compare_refs);
 }
 
+/* Those that the cursor has seen by now. */
+static List *
+keep_seen(List *large, const KtCursor *now)
+{
+	ListCell   *cell;
+
+	foreach(cell, large)
+	{
+		const KtLarge *each = lfirst(cell);
+
+		if (!kt_cursor_saw(now, each->era, each->xid))
+			large = foreach_delete_current(large, cell);
+	}
+	return large;
+}
+
 KtEventRef *
-kt_cursor_read(KtCursor *cursor, int limit, int *count)
+kt_cursor_read(KtCursor *cursor, int limit, List **large, int *count)
 {
 	TimestampTz looked_at = GetCurrentTimestamp();
-	Collection	unseen = {{CurrentMemoryContext}, limit};
+	Collection	unseen = {{CurrentMemoryContext}, limit, large != NULL, cursor->since};
 	KtEventRefs *refs = &unseen.refs;
 	uint64		highest = cursor->xmax > 0 ? cursor->xmax - 1 : 0;
 	bool		complete;
@@ -521,12 +565,29 @@ kt_cursor_read(KtCursor *cursor, int limit, int *count)
 		keep_visible(refs, &now, &highest);
 		lower_xmax(&now, highest);
 		*cursor = kt_cursor_copy(&now, refs->context);
+		if (large != NULL)
+			*large = keep_seen(unseen.large, cursor);
 	}
 	PopActiveSnapshot();
 	*count = complete ? refs->length : limit + 1;
 	if (!complete)
 		return NULL;
 	return refs->items ? refs->items : palloc(1);
+}
+
+KtEventRef *
+kt_cursor_read_large(KtLarge *large, int limit, int *count, bool *more)
+{
+	KtEventRefs refs = {CurrentMemoryContext};
+	KtLog	   *log;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	log = kt_log_open(large->since);
+	*more = kt_log_read_piece(log, large->era, large->xid, &large->place, limit, &refs);
+	kt_log_close(log);
+	PopActiveSnapshot();
+	*count = refs.length;
+	return refs.items;
 }
 
 /* From the first id to the last of what was visited and another cursor has seen. */
@@ -538,17 +599,17 @@ typedef struct IdRange
 	int64		last;
 } IdRange;
 
-static bool
+static KtVisit
 extend(const KtLogRow *row, void *arg)
 {
 	IdRange    *range = arg;
 
 	if (!kt_cursor_saw(range->to, row->era, row->xid))
-		return true;
+		return KT_GO_ON;
 	range->first = range->found ? Min(range->first, row->id) : row->id;
 	range->last = range->found ? Max(range->last, row->id) : row->id;
 	range->found = true;
-	return true;
+	return KT_GO_ON;
 }
 
 bool

@@ -64,12 +64,31 @@ extern bool kt_cursor_is_here(const KtCursor *from, const KtCursor *to);
 
 extern KtCursor kt_cursor_copy(const KtCursor *cursor, MemoryContext context);
 
+/* A transaction with more events than these is large: it may be read in pieces. */
+#define KT_LARGE_TRANSACTION 2000
+
+typedef struct KtLarge
+{
+	int32		era;
+	uint64		xid;
+	TimestampTz since;			/* none of its events was recorded before */
+	KtLogPlace	place;			/* up to which it has been read */
+} KtLarge;
+
 /*
  * The events that *cursor has not seen, by id, in the current context, and the
  * cursor that has seen them.  NULL, and *count how many there are at least,
- * where there are more than limit.
+ * where there are more than limit.  Of a large transaction one event is among
+ * them, and it is in *large, a list of KtLarge in the current context; where
+ * large is NULL, all are.
  */
-extern KtEventRef *kt_cursor_read(KtCursor *cursor, int limit, int *count);
+extern KtEventRef *kt_cursor_read(KtCursor *cursor, int limit, List **large, int *count);
+
+/*
+ * The next piece of a large transaction, in the current context and in no order;
+ * NULL and *count 0 where nothing is left.
+ */
+extern KtEventRef *kt_cursor_read_large(KtLarge *large, int limit, int *count, bool *more);
 
 /*
  * The range of ids, *first..*last, that holds all events which to has seen and

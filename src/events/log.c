@@ -266,34 +266,39 @@ log_row(const Partition *partition)
 	return row;
 }
 
-/* One transaction's rows; any, where xid is 0. */
+static Datum
+xid_datum(uint64 xid)
+{
+	return FullTransactionIdGetDatum(FullTransactionIdFromU64(xid));
+}
+
+/* One transaction's rows; any, where xid is 0.  from: of the keys, that of the first xid, or NULL. */
 static bool
 scan(const KtLog *log, Partition *partition, Relation index, ScanKey keys, int nkeys, uint64 xid,
-	 KtLogVisit visit, void *arg)
+	 ScanKey from, KtLogVisit visit, void *arg)
 {
 	IndexScanDesc found = KT_INDEX_BEGINSCAN(partition->table, index, log->snapshot, nkeys);
-	bool		goes_on = true;
+	KtVisit		verdict = KT_GO_ON;
 
 	/* A cursor can name any number of transactions that have no events. */
 	CHECK_FOR_INTERRUPTS();
 	index_rescan(found, keys, nkeys, NULL, 0);
-	while (goes_on && index_getnext_slot(found, ForwardScanDirection, partition->slot))
+	while (verdict != KT_ENOUGH && index_getnext_slot(found, ForwardScanDirection, partition->slot))
 	{
 		KtLogRow	row = log_row(partition);
 
 		CHECK_FOR_INTERRUPTS();
 		if (xid == 0 || row.xid == xid)
-			goes_on = visit(&row, arg);
+			verdict = visit(&row, arg);
+		if (verdict == KT_NEXT_TRANSACTION && from != NULL)
+		{
+			from->sk_argument = xid_datum(row.xid + 1);
+			index_rescan(found, keys, nkeys, NULL, 0);
+		}
 	}
 	index_endscan(found);
 	ExecClearTuple(partition->slot);
-	return goes_on;
-}
-
-static Datum
-xid_datum(uint64 xid)
-{
-	return FullTransactionIdGetDatum(FullTransactionIdFromU64(xid));
+	return verdict != KT_ENOUGH;
 }
 
 bool
@@ -301,12 +306,15 @@ kt_log_read(KtLog *log, int32 era, uint64 from, uint64 to, KtLogVisit visit, voi
 {
 	ScanKeyData keys[3];
 
-	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(era));
-	ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_XID8GE, xid_datum(from));
-	ScanKeyInit(&keys[2], 2, BTLessEqualStrategyNumber, F_XID8LE, xid_datum(to));
 	for (int i = 0; i < log->npartitions; i++)
-		if (!scan(log, &log->partitions[i], log->partitions[i].by_transaction, keys, 3, 0, visit, arg))
+	{
+		ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(era));
+		ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_XID8GE, xid_datum(from));
+		ScanKeyInit(&keys[2], 2, BTLessEqualStrategyNumber, F_XID8LE, xid_datum(to));
+		if (!scan(log, &log->partitions[i], log->partitions[i].by_transaction, keys, 3, 0, &keys[1], visit,
+				  arg))
 			return false;
+	}
 	return true;
 }
 
@@ -317,7 +325,7 @@ kt_log_read_later_eras(KtLog *log, int32 era, KtLogVisit visit, void *arg)
 
 	ScanKeyInit(&key, 1, BTGreaterStrategyNumber, F_INT4GT, Int32GetDatum(era));
 	for (int i = 0; i < log->npartitions; i++)
-		if (!scan(log, &log->partitions[i], log->partitions[i].by_transaction, &key, 1, 0, visit, arg))
+		if (!scan(log, &log->partitions[i], log->partitions[i].by_transaction, &key, 1, 0, NULL, visit, arg))
 			return false;
 	return true;
 }
@@ -329,9 +337,74 @@ kt_log_read_above(KtLog *log, int64 after, uint64 xid, KtLogVisit visit, void *a
 
 	ScanKeyInit(&key, 1, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(after));
 	for (int i = 0; i < log->npartitions; i++)
-		if (!scan(log, &log->partitions[i], log->partitions[i].by_id, &key, 1, xid, visit, arg))
+		if (!scan(log, &log->partitions[i], log->partitions[i].by_id, &key, 1, xid, NULL, visit, arg))
 			return false;
 	return true;
+}
+
+/* Behind a place that is in it, or all; entries of one key are in the order of their rows. */
+static void
+read_piece(const KtLog *log, Partition *partition, int32 era, uint64 xid, KtLogPlace *place, int end,
+		   KtEventRefs *refs)
+{
+	IndexScanDesc found = KT_INDEX_BEGINSCAN(partition->table, partition->by_transaction, log->snapshot, 2);
+	ItemPointerData after = place->row;
+	bool		begun = ItemPointerIsValid(&after);
+	ItemPointer row;
+	ScanKeyData keys[2];
+
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(era));
+	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_XID8EQ, xid_datum(xid));
+	index_rescan(found, keys, 2, NULL, 0);
+	while (refs->length < end && (row = index_getnext_tid(found, ForwardScanDirection)) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (begun && ItemPointerCompare(row, &after) <= 0)
+			continue;
+		place->row = *row;
+		if (index_fetch_heap(found, partition->slot))
+		{
+			KtLogRow	event = log_row(partition);
+
+			kt_log_append(refs, &event);
+		}
+	}
+	index_endscan(found);
+	ExecClearTuple(partition->slot);
+}
+
+/* The number of the partition that a place is in; 0, and the place at its beginning, where there is none. */
+static int
+find_partition(const KtLog *log, KtLogPlace *place)
+{
+	for (int i = 0; i < log->npartitions; i++)
+	{
+		Relation	table = log->partitions[i].table;
+
+		if (RelationGetRelid(table) == place->partition && table->rd_rel->relfilenode == place->file)
+			return i;
+	}
+	ItemPointerSetInvalid(&place->row);
+	return 0;
+}
+
+bool
+kt_log_read_piece(KtLog *log, int32 era, uint64 xid, KtLogPlace *place, int limit, KtEventRefs *refs)
+{
+	int			end = refs->length + limit;
+
+	for (int i = find_partition(log, place); i < log->npartitions; i++)
+	{
+		Partition  *partition = &log->partitions[i];
+
+		place->partition = RelationGetRelid(partition->table);
+		place->file = partition->table->rd_rel->relfilenode;
+		read_piece(log, partition, era, xid, place, end, refs);
+		if (refs->length == end)
+			return true;
+		ItemPointerSetInvalid(&place->row);
+	}
+	return false;
 }
 
 /* The last of a partition's, below an xid. */

@@ -65,8 +65,15 @@ typedef struct KtLogRow
 	const struct KtLogPartition *partition;
 } KtLogRow;
 
-/* What is done with each; false: enough. */
-typedef bool (*KtLogVisit) (const KtLogRow *row, void *arg);
+/* What is done with each, and how it goes on. */
+typedef enum KtVisit
+{
+	KT_GO_ON,
+	KT_NEXT_TRANSACTION,		/* what else this one wrote may be left out */
+	KT_ENOUGH
+} KtVisit;
+
+typedef KtVisit (*KtLogVisit) (const KtLogRow *row, void *arg);
 
 extern void kt_log_append(KtEventRefs *refs, const KtLogRow *row);
 
@@ -94,6 +101,22 @@ extern void kt_log_lock(void);
 extern bool kt_log_read(KtLog *log, int32 era, uint64 from, uint64 to, KtLogVisit visit, void *arg);
 extern bool kt_log_read_later_eras(KtLog *log, int32 era, KtLogVisit visit, void *arg);
 extern bool kt_log_read_above(KtLog *log, int64 after, uint64 xid, KtLogVisit visit, void *arg);
+
+/* How far the rows of a transaction have been read; at first all zeros. */
+typedef struct KtLogPlace
+{
+	Oid			partition;
+	Oid			file;			/* of the partition, as long as its rows stay where they are */
+	ItemPointerData row;
+} KtLogPlace;
+
+/*
+ * Appends the next ones of a transaction, at most so many, and moves the place behind
+ * them; false where there are no more.  Where a partition was rewritten or dropped
+ * meanwhile, it begins anew: some come twice.
+ */
+extern bool kt_log_read_piece(KtLog *log, int32 era, uint64 xid, KtLogPlace *place, int limit,
+							  KtEventRefs *refs);
 
 /* The highest xid of an era's events, those of but left out; 0 where there is none. */
 extern uint64 kt_log_highest_xid(KtLog *log, int32 era, uint64 but);

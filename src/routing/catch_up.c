@@ -8,6 +8,11 @@
  * events: to count rows would cost, under an old snapshot, a walk over every
  * reservation that a worker ever had.  A reservation is opened by its first
  * event and closed by its last, in the order of ids.
+ *
+ * Who creates 100,000 tasks in one transaction is not to hold up all others until
+ * its events have been read: a large transaction is read in pieces, while the events of
+ * later ones are applied.  So of the reservations that it tells of the rows are looked
+ * at, one by one.
  */
 #include "postgres.h"
 
@@ -20,6 +25,9 @@
 
 /* So many events are read at most; who is further behind loads everything. */
 #define MAX_EVENTS 50000
+
+/* Of a large transaction so many at a time. */
+#define PIECE 1000
 
 static inline bool
 begins(const char *type, const char *prefix)
@@ -160,6 +168,17 @@ follow_configuration(KtRouter *router, List *workspaces)
 	kt_spi_end(&spi);
 }
 
+static void
+note_large(KtRouter *router, List *large)
+{
+	MemoryContext old = MemoryContextSwitchTo(router->context);
+	ListCell   *cell;
+
+	foreach(cell, large)
+		router->large = lappend(router->large, memcpy(palloc(sizeof(KtLarge)), lfirst(cell), sizeof(KtLarge)));
+	MemoryContextSwitchTo(old);
+}
+
 int
 kt_router_catch_up(KtRouter *router, bool with_own)
 {
@@ -168,11 +187,12 @@ kt_router_catch_up(KtRouter *router, bool with_own)
 	KtEventRef *events;
 	KtEventRef *own = NULL;
 	List	   *workspaces = NIL;
+	List	   *large = NIL;
 	int			nown = 0;
 	int			n;
 	KtSpi		spi;
 
-	events = kt_cursor_read(&cursor, MAX_EVENTS, &n);
+	events = kt_cursor_read(&cursor, MAX_EVENTS, &large, &n);
 	if (events != NULL && with_own)
 		own = kt_cursor_read_own(router->own_xid == kt_cursor_own_xid() ? router->own_event : 0, &nown);
 	if (events != NULL)
@@ -192,6 +212,7 @@ kt_router_catch_up(KtRouter *router, bool with_own)
 	apply_events(router, events, n);
 	apply_events(router, own, nown);
 	/* Only now have they been seen. */
+	note_large(router, large);
 	cursor = kt_cursor_copy(&cursor, router->context);
 	pfree(router->cursor.xip);
 	router->cursor = cursor;
@@ -203,4 +224,52 @@ kt_router_catch_up(KtRouter *router, bool with_own)
 	kt_spi_end(&spi);
 	MemoryContextSwitchTo(old);
 	return n;
+}
+
+/* A reservation may have ended since, in a transaction that has been read before this one. */
+static void
+apply_large(KtRouter *router, const KtEventRef *events, int n)
+{
+	KtSid	   *reservations = palloc(sizeof(KtSid) * Max(n, 1));
+	int			nreservations = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		if (!begins(events[i].type, "reservation."))
+		{
+			apply_event(router, &events[i]);
+			continue;
+		}
+		kt_quarantine_release(router->quarantine, &events[i].resource);
+		reservations[nreservations++] = events[i].resource;
+		look_at_task(router, &events[i]);
+	}
+	kt_router_look_at_reservations(router, reservations, nreservations);
+}
+
+void
+kt_router_read_large(KtRouter *router)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "kin_tr piece", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	KtLarge    *large = linitial(router->large);
+	KtLarge		rest = *large;
+	KtEventRef *events;
+	bool		more;
+	int			n;
+
+	events = kt_cursor_read_large(&rest, PIECE, &n, &more);
+	follow_configuration(router, note_looks(router, NIL, events, n));
+	MemoryContextSwitchTo(context);
+	apply_large(router, events, n);
+	/* Only now has it been read. */
+	router->large = list_delete_first(router->large);
+	*large = rest;
+	MemoryContextSwitchTo(router->context);
+	if (more)
+		router->large = lappend(router->large, large);
+	else
+		pfree(large);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
 }

@@ -385,6 +385,8 @@ read_each(KtRouter *router, int64 slice)
 	static int	tasks = 1;
 	static int	walks = 1;
 
+	if (router->large != NIL)
+		kt_router_read_large(router);
 	if (router->loading != KT_LOADED)
 		read_in_pieces(router, load_piece, &load, slice);
 	if (kt_looks_are_left(router->worker_looks))
@@ -407,7 +409,7 @@ read_each(KtRouter *router, int64 slice)
 static bool
 has_more(const KtRouter *router)
 {
-	return router->loading != KT_LOADED || !dlist_is_empty(&router->pool->lacking) ||
+	return router->large != NIL || router->loading != KT_LOADED || !dlist_is_empty(&router->pool->lacking) ||
 		kt_looks_are_left(router->looks) || kt_looks_are_left(router->worker_looks) ||
 		kt_looks_are_left(router->group_looks) ||
 		(kt_looks_are_left(router->walks) && may_walk(router));

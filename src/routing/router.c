@@ -90,8 +90,9 @@ kt_router_forget(KtRouter *router)
 	router->own_xid = 0;
 	router->own_event = 0;
 	kt_retries_clear(router->retries, false);
+	list_free_deep(router->large);
 	list_free_deep(router->reloads);
-	router->reloads = NIL;
+	router->large = router->reloads = NIL;
 	kt_looks_clear(router->looks);
 	kt_looks_clear(router->worker_looks);
 	kt_looks_clear(router->group_looks);

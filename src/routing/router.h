@@ -77,6 +77,7 @@ typedef struct KtRouter
 	KtSid		loaded_sid;
 	pg_uuid_t	loaded_group;
 	KtCursor	cursor;
+	List	   *large;			/* KtLarge: transactions that it has seen, and has yet to read in pieces */
 	uint64		own_xid;		/* tick(): own events up to own_event are known */
 	int64		own_event;
 	KtMark		tasks_mark;
@@ -148,9 +149,13 @@ extern void kt_router_note_task(KtRouter *router, uint64 row);
 /* catch_up.c: applies what happened since, and tells how much; loads where that is better. */
 extern int	kt_router_catch_up(KtRouter *router, bool with_own);
 
-/* rows.c: reads tasks, or workers, again. */
+/* catch_up.c: applies a piece of a large transaction, each of them in its turn. */
+extern void kt_router_read_large(KtRouter *router);
+
+/* rows.c: reads tasks, workers or reservations again. */
 extern void kt_router_look_at_tasks(KtRouter *router, const KtSid *tasks, int n);
 extern void kt_router_look_at_workers(KtRouter *router, const KtSid *workers, int n);
+extern void kt_router_look_at_reservations(KtRouter *router, const KtSid *reservations, int n);
 
 /* A group with so many locked tasks at its head is looked through for one that is not. */
 #define KT_MANY_BUSY 8

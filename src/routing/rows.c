@@ -522,12 +522,13 @@ put_reservation(KtRouter *router, uint64 row)
 					 strcmp(status, "accepted") == 0);
 }
 
+#define RESERVATION_COLUMNS "sid, worker_sid, task_sid, task_channel_sid, reservation_status, date_created, is_open"
+
 int
 kt_rows_next_reservations(KtRouter *router, KtSid *after, int most)
 {
 	static KtPlan plan = {
-		"SELECT sid, worker_sid, task_sid, task_channel_sid, reservation_status, date_created, is_open"
-		"  FROM kin_tr.reservations WHERE sid > $1 ORDER BY sid LIMIT $2", "si"
+		"SELECT " RESERVATION_COLUMNS " FROM kin_tr.reservations WHERE sid > $1 ORDER BY sid LIMIT $2", "si"
 	};
 	Datum		values[] = {SidPGetDatum(after), Int32GetDatum(most)};
 	int			n = (int) kt_spi_latest(&plan, values, NULL);
@@ -537,4 +538,43 @@ kt_rows_next_reservations(KtRouter *router, KtSid *after, int most)
 		*after = kt_column_sid(n - 1, 1);
 	put_page(router, table, n, put_reservation);
 	return n;
+}
+
+/* What is known of it is what its row says. */
+static void
+put_reservation_again(KtRouter *router, uint64 row)
+{
+	KtSid		sid = kt_column_sid(row, 1);
+
+	put_reservation(router, row);
+	if (kt_column_bool(row, 7))
+		kt_pool_set_accepted(router->pool, &sid, strcmp(kt_column_cstring(row, 5), "accepted") == 0);
+	else
+		kt_pool_close(router->pool, &sid);
+}
+
+void
+kt_router_look_at_reservations(KtRouter *router, const KtSid *reservations, int n)
+{
+	static KtPlan plan = {
+		"SELECT " RESERVATION_COLUMNS " FROM kin_tr.reservations WHERE sid = ANY ($1)", "S"
+	};
+	Datum		values[1];
+	uint64		found;
+	HTAB	   *existing = NULL;
+
+	if (n == 0)
+		return;
+	values[0] = kt_sid_array(reservations, n);
+	found = kt_spi_latest(&plan, values, NULL);
+	for (uint64 i = 0; i < found; i++)
+	{
+		KtSid		sid = kt_column_sid(i, 1);
+
+		add_to_set(&existing, &sid);
+	}
+	for (int i = 0; i < n; i++)
+		if (existing == NULL || hash_search(existing, &reservations[i], HASH_FIND, NULL) == NULL)
+			kt_pool_close(router->pool, &reservations[i]);
+	put_page(router, SPI_tuptable, found, put_reservation_again);
 }

@@ -55,6 +55,32 @@ kt_release_role(KtRole role)
 	(void) LockRelease(&tag, ExclusiveLock, false);
 }
 
+/* A transaction that has ended gives back its locks one after the other. */
+static bool
+are_being_released(const LOCKTAG *tag, LOCKMODE mode)
+{
+	int			n;
+	VirtualTransactionId *holders = GetLockConflicts(tag, mode, &n);
+
+	pfree(holders);
+	return n == 0;
+}
+
+/* Waits for nobody but those who have ended already. */
+static LockAcquireResult
+try_lock(const LOCKTAG *tag, LOCKMODE mode)
+{
+	LockAcquireResult result;
+
+	while ((result = LockAcquire(tag, mode, false, true)) == LOCKACQUIRE_NOT_AVAIL &&
+		   are_being_released(tag, mode))
+	{
+		CHECK_FOR_INTERRUPTS();
+		pg_usleep(100);
+	}
+	return result;
+}
+
 bool
 kt_lock_object(const KtSid *sid, LOCKMODE mode, bool conditional)
 {
@@ -63,7 +89,7 @@ kt_lock_object(const KtSid *sid, LOCKMODE mode, bool conditional)
 	LockAcquireResult result;
 
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (hash >> 32), (uint32) hash, CLASS_OBJECT);
-	result = LockAcquire(&tag, mode, false, conditional);
+	result = conditional ? try_lock(&tag, mode) : LockAcquire(&tag, mode, false, false);
 	if (result == LOCKACQUIRE_NOT_AVAIL)
 		return false;
 	/* Whoever held it may have changed what this backend remembers. */

@@ -16,7 +16,8 @@ usable() {
         return 1
         ;;
     esac
-    [ -e "$("$1" --pgxs)" ] && return 0
+    # Debian's clients come with pgxs.mk, and without a header.
+    [ -e "$("$1" --pgxs)" ] && [ -e "$("$1" --includedir-server)/postgres.h" ] && return 0
     reason="the development files of PostgreSQL $version were not found"
     return 1
 }

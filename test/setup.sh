@@ -18,7 +18,10 @@ is_known() { [ -n "$(apt-cache show "$1" 2>/dev/null)" ]; }
 postgresql() {
     if ! found=$(test/pg_config.sh 2>/dev/null); then
         [ -z "${PG_CONFIG:-}" ] || { test/pg_config.sh; exit 1; }
-        for version in 15 18 17 16; do is_known "postgresql-server-dev-$version" && break; done
+        # Of the version whose server is there, if one is.
+        for version in 15 18 17 16; do is_installed "postgresql-$version" && break; done
+        is_installed "postgresql-$version" ||
+            for version in 15 18 17 16; do is_known "postgresql-server-dev-$version" && break; done
         packages+=("postgresql-$version" "postgresql-server-dev-$version")
     elif ! [ -x "$("$found" --bindir)/initdb" ]; then
         packages+=("postgresql-$("$found" --version | sed 's/^PostgreSQL \([0-9]*\).*/\1/')")

@@ -68,12 +68,22 @@ BEGIN
         CASE WHEN h THEN 'this database' ELSE 'a copy: nothing acts until resume_after_restore()' END
       FROM kin_tr._at_home() h;
     RETURN QUERY SELECT 'missed edges',
-        CASE WHEN s.missed_edges > 0 OR coalesce(n.errors, 0) > 0 THEN 'fault' ELSE 'ok' END,
+        CASE WHEN s.missed_edges > 0 OR coalesce(n.errors, 0) > 0 OR l.late THEN 'fault' ELSE 'ok' END,
         concat_ws('; ', s.missed_edges, 'last sweep ' || coalesce(date_trunc('second', s.last_sweep)::text, 'never'),
+                  CASE WHEN l.late THEN 'which is too long: what is the router doing?' END,
                   kin_tr._last_error(n.errors, n.failed_at, n.error))
       FROM kin_tr.router_state s
-      LEFT JOIN kin_tr._worker_notes() n ON n.worker = 'router' AND n.duty = 'sweep';
+      LEFT JOIN kin_tr._worker_notes() n ON n.worker = 'router' AND n.duty = 'sweep'
+      LEFT JOIN kin_tr._worker_states() w ON w.worker = 'router'
+      CROSS JOIN LATERAL (SELECT w.pid IS NOT NULL AND NOT w.paused
+                                 AND kin_tr._is_sweep_late(greatest(s.last_sweep, w.started_at)) AS late) l;
 END $$;
+
+-- A router rests from its sweep for an hour at most, or kin_tr.sweep_interval; and one may take its time.
+CREATE FUNCTION kin_tr._is_sweep_late(last_sweep timestamptz) RETURNS boolean
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, kin_tr, pg_temp AS $$
+    SELECT clock_timestamp() - last_sweep > 2 * greatest(interval '1 hour', current_setting('kin_tr.sweep_interval')::interval)
+$$;
 
 -- '12 s' for a number of milliseconds.
 CREATE FUNCTION kin_tr._duration(ms double precision) RETURNS text

@@ -143,6 +143,38 @@ tell_of_deleted_object(ErrorData *error)
 	error->hint = "Look which there are now, and call again.";
 }
 
+/* The table whose names are unique, and what a row of it is called. */
+static const struct
+{
+	const char *table;
+	const char *kind;
+}			named[] = {
+	{"workspaces", "workspace"},
+	{"activities", "activity"},
+	{"task_channels", "task channel"},
+	{"task_queues", "task queue"},
+	{"workflows", "workflow"},
+	{"workers", "worker"},
+};
+
+/*
+ * The function had seen that a name is free, and then another transaction that
+ * took it committed first: to its caller it is as if it had come before.
+ */
+static void
+tell_of_taken_name(ErrorData *error)
+{
+	if (error->table_name == NULL)
+		return;
+	for (int i = 0; i < lengthof(named); i++)
+		if (strcmp(error->table_name, named[i].table) == 0)
+		{
+			error->sqlerrcode = ERRCODE_DUPLICATE_OBJECT;
+			error->message = psprintf("another %s has taken this name just now", named[i].kind);
+			error->hint = "Look which there are now, and call again.";
+		}
+}
+
 /* Where in PL/pgSQL a user's mistake was noticed is nothing to the user. */
 static void
 rethrow_without_context(MemoryContext context)
@@ -157,6 +189,8 @@ rethrow_without_context(MemoryContext context)
 	if (error->sqlerrcode == ERRCODE_NO_DATA_FOUND ||
 		error->sqlerrcode == ERRCODE_FOREIGN_KEY_VIOLATION)
 		tell_of_deleted_object(error);
+	else if (error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION)
+		tell_of_taken_name(error);
 	ReThrowError(error);
 }
 

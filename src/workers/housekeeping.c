@@ -52,7 +52,8 @@ delete_keys(KtRouter *router, const KtTransactions *transactions)
 
 /*
  * Not oftener than its setting says, which may have changed meanwhile, nor for
- * more than a hundredth of the time.
+ * more than a hundredth of the time; but an hour is the longest that a missed edge
+ * is to stand, however long the sweep has taken, or this process was stopped in it.
  */
 static bool
 sweep(KtRouter *router, const KtTransactions *transactions)
@@ -74,7 +75,7 @@ sweep(KtRouter *router, const KtTransactions *transactions)
 	}
 	more = kt_router_sweep(router, transactions, SLICE);
 	spent += kt_monotonic() - now;
-	not_before = now + 100 * spent;
+	not_before = now + Min(100 * spent, USECS_PER_HOUR);
 	return more;
 }
 

@@ -110,6 +110,11 @@ is($dbh->selectrow_array('SELECT last_sweep FROM kin_tr.router_state'), undef, '
 $dbh->do('ALTER SYSTEM SET kin_tr.sweep_interval = 1');
 $node->reload;
 query_until($node, 'postgres', 'SELECT last_sweep IS NOT NULL FROM kin_tr.router_state', 'kin_tr.sweep_interval takes effect at a reload');
+my %late = ('119 minutes' => 0, '121 minutes' => 1);
+for (sort keys %late)
+{
+	is($dbh->selectrow_array('SELECT kin_tr._is_sweep_late(clock_timestamp() - $1::interval)', undef, $_), $late{$_}, "a sweep of $_ ago");
+}
 $dbh->do('ALTER SYSTEM SET kin_tr.background_workers = off');
 $node->reload;
 health_until($_, 'missing', 'kin_tr.background_workers is off', "health() says which setting keeps the $_ away") for qw(router relay);

@@ -235,8 +235,8 @@ COMMENT ON FUNCTION kin_tr.grant_access IS
 'Lets a role, and its members, use a workspace, or all of them where none is named, kin_tr.workspace notwithstanding:
 as reader; as app: tasks, reservations and workers'' activities; as supervisor: workers too; as admin: everything of
 the workspace. It is given to the role of this name and OID: once renamed, it is to be granted anew. Only the owner
-gives access to a role that has some in a workspace whose admin the caller is not, for such a role must then always
-say which workspace it means. A role''s first access waits for others who grant at the same time, two seconds at most.
+gives access to a predefined role, or to one that has some in a workspace whose admin the caller is not, for such a
+role must then always say which workspace it means. A role''s first access waits for others who grant at the same time, two seconds at most.
 Errors: 42501, 42704, 22004, 22023, 55P03. Needs access of kind admin, for all workspaces the owner''s.';
 CREATE FUNCTION kin_tr.revoke_access(role regrole, kind text, workspace text DEFAULT NULL) RETURNS void
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_door_revoke'

@@ -15,6 +15,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/transam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -301,6 +302,12 @@ require_right_to_introduce(Oid role)
 
 	if (kt_access_is_owner())
 		return;
+	if (role < FirstNormalObjectId)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to grant access to the predefined role \"%s\"", GetUserNameFromId(role, false)),
+				 errdetail("It is the whole cluster's: its members would have to say in every call which workspace they mean."),
+				 errhint("Grant access to a role of your own, or ask role \"%s\".", GetUserNameFromId(kt_schema_owner(), false))));
 	kt_spi_begin(&spi);
 	kt_spi(&plan, values, NULL);
 	elsewhere = kt_column_bool(0, 1);

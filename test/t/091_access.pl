@@ -133,6 +133,13 @@ for my $role (qw(client clients))
 	like($dbh->errstr, qr/has access to a workspace whose admin you are not/, '... and is told why');
 	$dbh->rollback;
 }
+$dbh->begin_work;
+$dbh->do('SET LOCAL ROLE boss');
+is(sqlstate_of($dbh, "SELECT kin_tr.grant_access('pg_monitor', 'reader', 'mine')"), '42501', '... nor any to a role of the whole cluster');
+like($dbh->errstr, qr/predefined role "pg_monitor"/, '... and is told why');
+$dbh->rollback;
+$dbh->do(q{SELECT kin_tr.grant_access('pg_monitor', 'reader', 'mine'), kin_tr.revoke_access('pg_monitor', 'reader', 'mine')});
+pass('the owner may');
 my $client = connect_to($node, 'postgres', user => 'client');
 
 is($client->selectrow_array('SELECT friendly_name FROM kin_tr.get_workspace()'), 'theirs', 'so a call that names no workspace means what it meant');

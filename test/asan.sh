@@ -14,7 +14,7 @@ PG_CONFIG=$(test/pg_config.sh)
 dir=${ASAN_DIR:-${TMPDIR:-/tmp}/kin_tr-asan}
 jobs=$(nproc)
 rm -rf "$dir"
-mkdir -p "$dir/bin" "$dir/logs" "$dir/work" "$dir/kin_tr"
+mkdir -p "$dir/logs" "$dir/work" "$dir/kin_tr"
 dir=$(cd "$dir" && pwd)
 chmod 755 "$dir"
 chmod 1777 "$dir/logs" "$dir/work"
@@ -44,36 +44,30 @@ char *dngettext(const char *d, const char *a, const char *b, unsigned long n) { 
 char *dcngettext(const char *d, const char *a, const char *b, unsigned long n, int c) { return (char *) (n == 1 ? a : b); }
 C
 
-# A folder of programs in which "postgres" has the sanitizer, and a pg_config
-# that names this folder.
-programs() {
+# The copy's "postgres" becomes a script that has the sanitizer, under whose name
+# the server goes on: by it a server finds its folders, and pg_ctl restarts it.
+sanitize() {
     gcc -shared -fPIC -w -fno-builtin -o "$dir/nogettext.so" "$dir/nogettext.c"
-    ln -s "$real"/* "$dir/bin/"
-    rm "$dir"/bin/{postgres,pg_ctl,initdb,pg_config}
-    cp "$real"/{pg_ctl,initdb} "$dir/bin/"
-    cat >"$dir/bin/postgres" <<SH
+    mv "$real/postgres" "$real/postgres.server"
+    cat >"$real/postgres" <<SH
 #!/bin/bash
 export LD_PRELOAD="$(gcc -print-file-name=libasan.so) $dir/nogettext.so" LC_ALL=C
 export ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0:abort_on_error=1:log_path=$dir/logs/asan
 export UBSAN_OPTIONS=print_stacktrace=1:log_path=$dir/logs/ubsan
-exec $real/postgres "\$@"
+exec -a $real/postgres $real/postgres.server "\$@"
 SH
-    cat >"$dir/bin/pg_config" <<SH
-#!/bin/sh
-[ "\$1" = --bindir ] && echo $dir/bin || exec $real/pg_config "\$@"
-SH
-    chmod 755 "$dir"/bin/{postgres,pg_config}
+    chmod 755 "$real/postgres"
 }
 
 copy_server
-programs
+sanitize
 tar cf - --exclude=.git --exclude='*.o' --exclude='*.d' --exclude='*.so' --exclude=build --exclude=node_modules . | tar xf - -C "$dir/kin_tr"
 make -s -C "$dir/kin_tr" -j"$jobs" PG_CONFIG="$real/pg_config" install \
     COPT='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer' >/dev/null
 cd "$dir/kin_tr"
 status=0
 # shellcheck disable=SC2086
-env PG_CONFIG="$dir/bin/pg_config" TMPDIR="$dir/work" KEEP=1 test/run.sh ${*:-regress isolation tap} || status=1
+env PG_CONFIG="$real/pg_config" TMPDIR="$dir/work" KEEP=1 test/run.sh ${*:-regress isolation tap} || status=1
 findings=$(find "$dir/logs" -type f -size +0)
 for log in $findings; do
     echo "--- $log" && sed -n '1,40p' "$log"

@@ -167,7 +167,7 @@ DECLARE
 BEGIN
     RETURN QUERY
     SELECT 'timers', CASE WHEN acts AND t.late > 5000 THEN 'fault' ELSE 'ok' END,
-           CASE WHEN t.late > 5000 THEN format('%s was due %s ago: is it locked?', t.sid, kin_tr._duration(t.late))
+           CASE WHEN t.late > 5000 THEN format('%s was due %s ago: is it locked, or are very many due in its workspace?', t.sid, kin_tr._duration(t.late))
                 ELSE 'none is late' END
       FROM (SELECT max(d.late) AS late, (array_agg(d.sid ORDER BY d.late DESC))[1] AS sid
               FROM (SELECT f.sid, extract(epoch FROM kin_tr.now() - f.at) * 1000 AS late

@@ -271,11 +271,16 @@ step_of_row(uint64 row)
 	return step;
 }
 
-/* The timers go back to where it is due, if they have passed that. */
+/*
+ * Where the timers have passed its time it is due.  They do not go back there: who is
+ * far behind with his own would have them list those again and again, and others' never.
+ */
 static void
-note_wake(KtRouter *router, TimestampTz wake_at)
+note_wake(KtRouter *router, const KtSid *workspace, const KtSid *task, TimestampTz wake_at)
 {
-	if (wake_at <= router->tasks_mark.at)
+	if (wake_at <= Min(router->tasks_mark.at, router->pool->now))
+		kt_looks_add(router->due_tasks, workspace, task);
+	else if (wake_at <= router->tasks_mark.at)
 		router->tasks_mark = (KtMark) {wake_at};
 	router->next_timer = Min(router->next_timer, wake_at);
 }
@@ -300,9 +305,9 @@ put_task(KtRouter *router, uint64 row)
 	int64		key1;
 	int64		key2;
 
-	if (!kt_column_is_null(row, 15))
-		note_wake(router, kt_column_int64(row, 15));
 	head.sid = kt_column_sid(row, 1);
+	if (!kt_column_is_null(row, 15))
+		note_wake(router, &step.workspace, &head.sid, kt_column_int64(row, 15));
 	if (kt_column_is_null(row, 3) || kt_retry_is_kept(router->retries, &head.sid))
 	{
 		kt_pool_remove_task(router->pool, &head.sid);

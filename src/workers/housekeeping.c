@@ -20,7 +20,7 @@
 #include "workers/slots.h"
 
 /* Microseconds that a chore may take at a time, as far as it can be stopped. */
-#define SLICE			(20 * INT64CONST(1000))
+#define SLICE			(10 * INT64CONST(1000))
 
 /* Of a chore that fails: a second, doubling to ten minutes. */
 #define FIRST_BACKOFF	USECS_PER_SEC

@@ -22,7 +22,7 @@
 #define HOUSEKEEPING_AT_LEAST (100 * INT64CONST(1000))
 
 /* So much of each kind of work in a turn; then the others get theirs. */
-static const KtLimits limits = {.actions = 10000, .slice = 10 * 1000};
+static const KtLimits limits = {.actions = 10000, .slice = 5 * 1000};
 
 static KtRouter *router = NULL;
 

@@ -193,7 +193,7 @@ leave_busy_task(KtRouter *router, KtGroup *group, const KtHead *head)
 		kt_retry_busy(router->retries, &head->sid, KT_RETRY_LOOK);
 	else
 	{
-		group->skipped = true;
+		kt_group_note_skipped(group);
 		kt_pool_drop_heads(router->pool, group, head);
 		kt_pool_touch_group(router->pool, group);
 	}
@@ -295,7 +295,6 @@ settle(KtRouter *router, Work *work, KtTurn *turn)
 		case DONE:
 			router->next_timer = Min(router->next_timer, work->times_out_at);
 			proposal->group->nbusy = 0;
-			proposal->group->walk_began = 0;
 			clear_suspect(router, &proposal->head.sid);
 			break;
 		case TASK_BUSY:

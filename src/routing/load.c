@@ -219,7 +219,7 @@ note_space(KtRouter *router, KtSpace *space)
 	{
 		const KtGroup *group = dlist_container(KtGroup, of_space, iter.cur);
 
-		if (group->nheads > 0 || group->more || group->held)
+		if (group->nheads > 0 || group->more || group->skipped != KT_SKIPPED_NONE)
 			kt_looks_add(router->group_looks, &space->sid, &group->key);
 		if (kt_reorder_is_noted(router, &group->queue_sid))
 			kt_reorder_walk(router, &space->sid, &group->key);

@@ -104,8 +104,7 @@ kt_pool_enter_match(KtPool *pool, KtGroup *group)
 void
 kt_pool_touch_group(KtPool *pool, KtGroup *group)
 {
-	/* One that is held has only what has arrived since. */
-	if (group->touched || (group->nheads == 0 && (!group->more || group->held)))
+	if (group->touched || (group->nheads == 0 && !kt_group_has_more(group)))
 		return;
 	group->touched = true;
 	kt_pool_enter_match(pool, group);
@@ -123,40 +122,67 @@ kt_pool_leave_match(KtPool *pool, KtGroup *group)
 		kt_set_remove(&group->space->unfilled, group, KT_PLACE_UNFILLED);
 }
 
-void
-kt_pool_hold_group(KtPool *pool, KtGroup *group, int64 until)
+static void
+wait_for_time(KtPool *pool, KtGroup *group)
 {
-	group->held_until = until;
-	if (group->held)
-		return;
-	group->held = true;
-	kt_vector_add(pool->context, &pool->held, group);
+	if (!group->waits)
+		kt_vector_add(pool->context, &pool->waiting, group);
+	group->waits = true;
 }
 
 void
-kt_pool_end_holds(KtPool *pool)
+kt_pool_hold_group(KtPool *pool, KtGroup *group, int64 until)
 {
-	int64		now = pool->held.length > 0 ? kt_monotonic() : 0;
+	group->held = true;
+	group->held_until = until;
+	wait_for_time(pool, group);
+}
 
-	for (int i = pool->held.length - 1; i >= 0; i--)
+void
+kt_pool_rest_skipped(KtPool *pool, KtGroup *group, int64 until)
+{
+	group->skipped = KT_SKIPPED_REST;
+	group->again_at = until;
+	wait_for_time(pool, group);
+}
+
+static int64
+next_wait(const KtGroup *group)
+{
+	return Min(group->held ? group->held_until : PG_INT64_MAX,
+			   group->skipped == KT_SKIPPED_REST ? group->again_at : PG_INT64_MAX);
+}
+
+void
+kt_pool_end_waits(KtPool *pool)
+{
+	int64		now = pool->waiting.length > 0 ? kt_monotonic() : 0;
+
+	for (int i = pool->waiting.length - 1; i >= 0; i--)
 	{
-		KtGroup    *group = pool->held.items[i];
+		KtGroup    *group = pool->waiting.items[i];
 
-		if (group->held_until > now)
+		if (next_wait(group) > now)
 			continue;
-		group->held = false;
-		pool->held.items[i] = pool->held.items[--pool->held.length];
+		group->held = group->held && group->held_until > now;
+		if (group->skipped == KT_SKIPPED_REST && group->again_at <= now)
+			group->skipped = KT_SKIPPED_DUE;
+		if (next_wait(group) == PG_INT64_MAX)
+		{
+			group->waits = false;
+			pool->waiting.items[i] = pool->waiting.items[--pool->waiting.length];
+		}
 		kt_pool_touch_group(pool, group);
 	}
 }
 
 int64
-kt_pool_next_hold(const KtPool *pool)
+kt_pool_next_wait(const KtPool *pool)
 {
 	int64		next = PG_INT64_MAX;
 
-	for (int i = 0; i < pool->held.length; i++)
-		next = Min(next, ((KtGroup *) pool->held.items[i])->held_until);
+	for (int i = 0; i < pool->waiting.length; i++)
+		next = Min(next, next_wait(pool->waiting.items[i]));
 	return next;
 }
 
@@ -216,7 +242,7 @@ collect_groups(KtPool *pool)
 	{
 		KtGroup    *group = dlist_container(KtGroup, of_empty, dlist_head_node(&pool->empty_groups));
 
-		if (!group->more && !group->touched && !group->held)
+		if (!group->more && !group->touched && group->skipped == KT_SKIPPED_NONE)
 			kt_group_free(pool, group);
 		else
 		{

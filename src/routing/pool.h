@@ -171,6 +171,15 @@ typedef struct KtStepPlan
 	KtTie		tie;
 } KtStepPlan;
 
+/* Tasks of a group that somebody held, and that nothing comes back to by itself. */
+typedef enum KtSkipped
+{
+	KT_SKIPPED_NONE,
+	KT_SKIPPED_SOME,
+	KT_SKIPPED_REST,			/* they are left alone for a while, and then ... */
+	KT_SKIPPED_DUE				/* ... looked at again, from the first on */
+} KtSkipped;
+
 struct KtGroup
 {
 	pg_uuid_t	key;			/* hash key */
@@ -202,11 +211,12 @@ struct KtGroup
 	dlist_node	of_empty;		/* while it has no heads */
 	pairingheap_node candidate; /* in the space's heap, while touched and with heads */
 	int			nbusy;			/* heads in a row that somebody held */
-	bool		held;			/* for that it is left alone for a while */
-	bool		skipped;		/* some before the boundary were locked, and nothing comes back to them */
-	int64		held_until;		/* all three by the monotonic clock */
-	int64		walk_began;		/* 0: it is not looked through for tasks that are not locked */
-	int64		again_at;		/* from when on those that were skipped are looked at again */
+	KtSkipped	skipped;		/* tasks before the boundary */
+	int64		walked;			/* microseconds spent on looking through it for tasks that are not locked */
+	bool		held;			/* between two pieces of that it is left alone */
+	bool		waits;			/* it is among the pool's groups that wait for one of these: */
+	int64		held_until;		/* by the monotonic clock, both */
+	int64		again_at;
 };
 
 /* What of a worker some expression reads. */
@@ -312,7 +322,7 @@ struct KtPool
 	bool		forgets_fits;	/* all groups are open */
 	dlist_head	orphans;		/* open reservations of workers that are not known (yet) */
 	dlist_head	eager;			/* spaces with touched groups, each in its turn */
-	KtVector	held;			/* groups */
+	KtVector	waiting;		/* groups */
 };
 
 extern KtPool *kt_pool_create(MemoryContext parent, KtPoolFault fault, void *fault_context);
@@ -426,9 +436,15 @@ extern void kt_pool_leave_match(KtPool *pool, KtGroup *group);
  * So many of its first tasks are locked that it is left alone for a while; then
  * the search goes on behind them.  What arrives meanwhile is a candidate as ever.
  */
+/* Tasks that are only in the table and may be read now. */
+extern bool kt_group_has_more(const KtGroup *group);
+extern void kt_group_note_skipped(KtGroup *group);
+
+/* Till a time by the monotonic clock: all of it, or only those that were skipped, are left alone. */
 extern void kt_pool_hold_group(KtPool *pool, KtGroup *group, int64 until);
-extern void kt_pool_end_holds(KtPool *pool);	/* of those whose time has come */
-extern int64 kt_pool_next_hold(const KtPool *pool);	/* by the monotonic clock; PG_INT64_MAX: none */
+extern void kt_pool_rest_skipped(KtPool *pool, KtGroup *group, int64 until);
+extern void kt_pool_end_waits(KtPool *pool);	/* of those whose time has come */
+extern int64 kt_pool_next_wait(const KtPool *pool); /* when one ends; PG_INT64_MAX: none */
 
 /* What a waiting task's row tells of its group. */
 typedef struct KtGroupRow

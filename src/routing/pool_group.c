@@ -228,9 +228,9 @@ kt_group_forget(KtPool *pool, KtGroup *group)
 	if (group->nheads == 0)
 		note_filled(pool, group);
 	pool->nfits -= group->fits.length;
-	for (int i = pool->held.length - 1; group->held && i >= 0; i--)
-		if (pool->held.items[i] == group)
-			pool->held.items[i] = pool->held.items[--pool->held.length];
+	for (int i = pool->waiting.length - 1; group->waits && i >= 0; i--)
+		if (pool->waiting.items[i] == group)
+			pool->waiting.items[i] = pool->waiting.items[--pool->waiting.length];
 	dlist_delete(&group->of_space);
 	hash_search(pool->groups, &group->key, HASH_REMOVE, NULL);
 }
@@ -266,6 +266,20 @@ insert_head(KtPool *pool, KtGroup *group, const KtHead *head)
 	group->heads[at] = *head;
 	if (group->nheads++ == 0)
 		note_filled(pool, group);
+}
+
+bool
+kt_group_has_more(const KtGroup *group)
+{
+	return !group->held && (group->more || group->skipped == KT_SKIPPED_DUE);
+}
+
+/* Where some are left alone already, it is with them. */
+void
+kt_group_note_skipped(KtGroup *group)
+{
+	if (group->skipped == KT_SKIPPED_NONE)
+		group->skipped = KT_SKIPPED_SOME;
 }
 
 /* May it be among the heads?  Beyond the boundary others are missing between. */

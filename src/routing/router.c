@@ -451,7 +451,7 @@ look(KtRouter *router, const KtTransactions *transactions, const KtLimits *limit
 	if (minute != router->minute)
 		kt_pool_new_minute(router->pool);
 	router->minute = minute;
-	kt_pool_end_holds(router->pool);
+	kt_pool_end_waits(router->pool);
 	if (kt_retries_are_due(router->retries, KT_RETRY_LOOK))
 		look_at_retries(router);
 	kt_spi_end(&spi);
@@ -493,14 +493,14 @@ int64
 kt_router_wait(KtRouter *router)
 {
 	int64		wait = Max(router->next_timer - GetCurrentTimestamp(), 0);
-	int64		held;
+	int64		next;
 
 	/* It has forgotten all, and is to load it. */
 	if (router->pool == NULL)
 		return 0;
-	held = kt_pool_next_hold(router->pool);
-	if (held != PG_INT64_MAX)
-		wait = Min(wait, Max(held - kt_monotonic(), 0));
+	next = kt_pool_next_wait(router->pool);
+	if (next != PG_INT64_MAX)
+		wait = Min(wait, Max(next - kt_monotonic(), 0));
 	return Min(wait, kt_retries_wait(router->retries));
 }
 

@@ -444,17 +444,14 @@ walk(KtRouter *router, KtGroup *group)
 {
 	KtHead		heads[WALK_SIZE];
 	int			n = read_behind(&group->key, &group->boundary, heads, WALK_SIZE);
-	int64		now = kt_monotonic();
 
-	if (group->walk_began == 0)
-		group->walk_began = now;
 	for (int i = 0; i < n; i++)
 	{
 		KtTask	   *task;
 
 		group->boundary = heads[i];
 		if (!kt_task_try_lock(&heads[i].sid, &task))
-			group->skipped = true;
+			kt_group_note_skipped(group);
 		else if (task != NULL && task->waiting && !kt_retry_is_kept(router->retries, &heads[i].sid) &&
 				 memcmp(&task->group, &group->key, sizeof(pg_uuid_t)) == 0)
 		{
@@ -465,44 +462,46 @@ walk(KtRouter *router, KtGroup *group)
 	}
 	group->more = n == WALK_SIZE;
 	if (group->more)
-		kt_pool_hold_group(router->pool, group, now + WALK_REST);
+		kt_pool_hold_group(router->pool, group, kt_monotonic() + WALK_REST);
 }
 
-/*
- * The walk is at its end, with some passed over: from the first task on again, once
- * the time for that has come.
- */
+/* Those that were skipped may be free by now: from the first task on again. */
 static void
-begin_again(KtRouter *router, KtGroup *group)
+begin_again(KtGroup *group)
 {
-	int64		now = kt_monotonic();
-
-	/* It may have taken long to come this far: not more than a fifth of the time is for it. */
-	if (group->again_at == 0)
-		group->again_at = now + Max(SKIPPED_REST, 4 * (now - group->walk_began));
-	group->more = true;
-	if (now < group->again_at)
-	{
-		kt_pool_hold_group(router->pool, group, group->again_at);
-		return;
-	}
-	group->skipped = false;
+	group->skipped = KT_SKIPPED_NONE;
 	group->nbusy = 0;
-	group->walk_began = group->again_at = 0;
+	group->walked = 0;
 	group->boundary = before_all;
+	group->more = true;
+}
+
+/* What arrives meanwhile is read behind the boundary, as ever. */
+static void
+leave_skipped(KtRouter *router, KtGroup *group)
+{
+	/* They may be many: not more than a fifth of the time is for them. */
+	kt_pool_rest_skipped(router->pool, group, kt_monotonic() + Max(SKIPPED_REST, 4 * group->walked));
 }
 
 void
 kt_router_refill(KtRouter *router, KtGroup *group)
 {
-	while (group->nheads == 0 && group->more && !group->held)
+	while (group->nheads == 0 && kt_group_has_more(group))
 	{
+		if (!group->more)
+			begin_again(group);
 		if (group->nbusy < KT_MANY_BUSY)
 			read_heads(router, group);
 		else
+		{
+			int64		began = kt_monotonic();
+
 			walk(router, group);
-		if (group->skipped && !group->more && group->nheads == 0)
-			begin_again(router, group);
+			group->walked += kt_monotonic() - began;
+		}
+		if (group->nheads == 0 && !group->more && group->skipped == KT_SKIPPED_SOME)
+			leave_skipped(router, group);
 	}
 }
 

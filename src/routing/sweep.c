@@ -73,7 +73,7 @@ is_being_retried(const KtRouter *router, const Pair *pair)
 	KtGroup    *group = kt_pool_group(router->pool, &pair->group);
 
 	return kt_retry_is_known(router->retries, &pair->task) || kt_retry_is_known(router->retries, &pair->worker) ||
-		(group != NULL && (group->held || group->skipped));
+		(group != NULL && group->skipped != KT_SKIPPED_NONE);
 }
 
 /* Does the pair still stand, though the router has had a turn since? */

@@ -173,10 +173,19 @@ mine_goes_on_while('a backlog of ten thousand is locked, and a worker is idle', 
 my $arrived = value($theirs, q{SELECT kin_tr.create_task('{"arrived": true}', workflow => 'All')});
 query_until($node, 'postgres', "SELECT count(*) = 1 FROM kin_tr.reservations WHERE task_sid = '$arrived'",
 	'what arrives behind them is offered meanwhile');
+my $began = time;
+
+$owner->do(q{SELECT kin_tr.update_worker_channel('carl', 'default', 2001, workspace => 'Theirs')});
+value($theirs, q{SELECT count(kin_tr.create_task(workflow => 'All')) FROM generate_series(1, 1000)}) for 1 .. 2;
+query_until($node, 'postgres', q{SELECT count(*) = 2001 FROM kin_tr.reservations r JOIN kin_tr.workers w ON w.sid = r.worker_sid
+	WHERE w.friendly_name = 'carl' AND r.is_open}, 'also two thousand of them');
+cmp_ok(time - $began, '<', 10, 'and at once');
+$began = time;
 $holder->rollback;
-$owner->do(q{SELECT kin_tr.update_worker_channel('carl', 'default', 2, workspace => 'Theirs')});
-query_until($node, 'postgres', q{SELECT count(*) = 2 FROM kin_tr.reservations r JOIN kin_tr.workers w ON w.sid = r.worker_sid
+$owner->do(q{SELECT kin_tr.update_worker_channel('carl', 'default', 2002, workspace => 'Theirs')});
+query_until($node, 'postgres', q{SELECT count(*) = 2002 FROM kin_tr.reservations r JOIN kin_tr.workers w ON w.sid = r.worker_sid
 	WHERE w.friendly_name = 'carl' AND r.is_open}, 'and they are, when nobody holds them any more');
+cmp_ok(time - $began, '<', 10, 'and soon');
 
 # Held by nobody who lives: a transaction that has been prepared.
 $holder->do('BEGIN');

@@ -20,6 +20,9 @@
 /* Groups, and classes of a workspace, that are freed at a time. */
 #define MOST_COLLECTED 256
 
+/* Microseconds at least until tasks that somebody held are looked at again. */
+#define SKIPPED_REST INT64CONST(1000000)
+
 HTAB *
 kt_pool_hash(KtPool *pool, const char *name, Size key, Size entry)
 {
@@ -138,11 +141,14 @@ kt_pool_hold_group(KtPool *pool, KtGroup *group, int64 until)
 	wait_for_time(pool, group);
 }
 
+/* They may be many: not more than a fifth of the time is for them. */
 void
-kt_pool_rest_skipped(KtPool *pool, KtGroup *group, int64 until)
+kt_pool_rest_skipped(KtPool *pool, KtGroup *group)
 {
+	if (group->skipped != KT_SKIPPED_SOME || group->nheads > 0 || group->more)
+		return;
 	group->skipped = KT_SKIPPED_REST;
-	group->again_at = until;
+	group->again_at = kt_monotonic() + Max(SKIPPED_REST, 4 * group->walked);
 	wait_for_time(pool, group);
 }
 

@@ -440,9 +440,11 @@ extern void kt_pool_leave_match(KtPool *pool, KtGroup *group);
 extern bool kt_group_has_more(const KtGroup *group);
 extern void kt_group_note_skipped(KtGroup *group);
 
-/* Till a time by the monotonic clock: all of it, or only those that were skipped, are left alone. */
+/* It is left alone till a time by the monotonic clock. */
 extern void kt_pool_hold_group(KtPool *pool, KtGroup *group, int64 until);
-extern void kt_pool_rest_skipped(KtPool *pool, KtGroup *group, int64 until);
+
+/* Where it has no others any more, those that were skipped are left alone for a while. */
+extern void kt_pool_rest_skipped(KtPool *pool, KtGroup *group);
 extern void kt_pool_end_waits(KtPool *pool);	/* of those whose time has come */
 extern int64 kt_pool_next_wait(const KtPool *pool); /* when one ends; PG_INT64_MAX: none */
 

@@ -355,7 +355,10 @@ kt_pool_remove_task(KtPool *pool, const KtSid *task)
 		{
 			memmove(&group->heads[i], &group->heads[i + 1], sizeof(KtHead) * (group->nheads - i - 1));
 			if (--group->nheads == 0)
+			{
 				note_empty(pool, group);
+				kt_pool_rest_skipped(pool, group);
+			}
 			break;
 		}
 	rejoin_candidates(pool, group, touched);

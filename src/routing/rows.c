@@ -25,10 +25,9 @@
 /* Heads fetched for a group that has run out. */
 #define REFILL_SIZE 32
 
-/* Locked tasks passed by at a time, microseconds between two times, and until they are looked at again. */
+/* Locked tasks passed by at a time, and microseconds between two times. */
 #define WALK_SIZE		256
 #define WALK_REST		INT64CONST(10000)
-#define SKIPPED_REST	INT64CONST(1000000)
 
 /* Before any task that waits. */
 static const KtHead before_all = {PG_INT64_MIN, PG_INT64_MIN, {{0}}};
@@ -476,14 +475,6 @@ begin_again(KtGroup *group)
 	group->more = true;
 }
 
-/* What arrives meanwhile is read behind the boundary, as ever. */
-static void
-leave_skipped(KtRouter *router, KtGroup *group)
-{
-	/* They may be many: not more than a fifth of the time is for them. */
-	kt_pool_rest_skipped(router->pool, group, kt_monotonic() + Max(SKIPPED_REST, 4 * group->walked));
-}
-
 void
 kt_router_refill(KtRouter *router, KtGroup *group)
 {
@@ -500,8 +491,7 @@ kt_router_refill(KtRouter *router, KtGroup *group)
 			walk(router, group);
 			group->walked += kt_monotonic() - began;
 		}
-		if (group->nheads == 0 && !group->more && group->skipped == KT_SKIPPED_SOME)
-			leave_skipped(router, group);
+		kt_pool_rest_skipped(router->pool, group);
 	}
 }
 

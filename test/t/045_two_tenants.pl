@@ -187,6 +187,28 @@ query_until($node, 'postgres', q{SELECT count(*) = 2002 FROM kin_tr.reservations
 	WHERE w.friendly_name = 'carl' AND r.is_open}, 'and they are, when nobody holds them any more');
 cmp_ok(time - $began, '<', 10, 'and soon');
 
+# What is read of those behind them while they are passed over changes nothing of that.
+sub carl_has
+{
+	my ($n, $what) = @_;
+	my $until = time + 10;
+	my $open = 0;
+
+	$owner->do(q{SELECT kin_tr.update_worker_channel('carl', 'default', $1, workspace => 'Theirs')}, undef, $n);
+	$open = value($owner, q{SELECT count(*) FROM kin_tr.reservations r JOIN kin_tr.workers w ON w.sid = r.worker_sid WHERE w.friendly_name = 'carl' AND r.is_open})
+		until $open == $n || time > $until;
+	is($open, $n, "$what are offered soon");
+	return;
+}
+
+carl_has(2003, 'those that are free');
+$holder->begin_work;
+$holder->do(q{SELECT kin_tr.update_workflow('All', re_evaluate_tasks => true, workspace => 'Theirs')});
+value($theirs, q{SELECT count(kin_tr.create_task(workflow => 'All')) FROM generate_series(1, 74)});
+carl_has(2077, 'some behind those that are held');
+$holder->rollback;
+carl_has(2078, 'and those, when nobody holds them any more,');
+
 # Held by nobody who lives: a transaction that has been prepared.
 $holder->do('BEGIN');
 $holder->do(q{SELECT kin_tr.update_worker('carl', '{"held": true}', workspace => 'Theirs')});

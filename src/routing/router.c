@@ -484,7 +484,8 @@ kt_router_turn(KtRouter *router, const KtTransactions *transactions, KtTurn *tur
 		(void) look(router, transactions, limits, false);
 	}
 	turn->more = turn->more || kt_router_has_to_read(router);
-	router->finished += !turn->more;
+	router->is_through = !turn->more;
+	router->finished += router->is_through;
 	kt_quarantine_write(router->quarantine, transactions);
 	kt_pool_collect(router->pool);
 }

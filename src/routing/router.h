@@ -98,7 +98,8 @@ typedef struct KtRouter
 	KtLooks    *walks;			/* KtWalk */
 	KtLooks    *postponed;		/* groups that cannot be made before their workspace is read again */
 	KtLooks    *unsettled;		/* KtUnsettled */
-	uint64		finished;		/* turns that left nothing to do */
+	bool		is_through;		/* the last turn left nothing to do */
+	uint64		finished;		/* turns that did so */
 	int64		minute;			/* of kin_tr's clock, when timed steps were looked at */
 } KtRouter;
 

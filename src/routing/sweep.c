@@ -31,6 +31,7 @@ PG_FUNCTION_INFO_V1(kin_tr_sweep);
 typedef struct Pair
 {
 	KtSid		task;
+	int64		version;		/* of the task; -1: it is gone */
 	KtSid		worker;
 	pg_uuid_t	group;
 	KtSid		channel;
@@ -46,6 +47,15 @@ make_fresh(MemoryContext context)
 	return fresh;
 }
 
+static int64
+version_of(const KtSid *task)
+{
+	static KtPlan plan = {"SELECT version FROM kin_tr.tasks WHERE sid = $1", "s"};
+	Datum		values[] = {SidPGetDatum(task)};
+
+	return kt_spi_latest(&plan, values, NULL) > 0 ? kt_column_int64(0, 1) : -1;
+}
+
 /* What it would assign; how many. */
 static int
 find_pairs(KtRouter *fresh, Pair *pairs, int most, int64 slice)
@@ -58,6 +68,7 @@ find_pairs(KtRouter *fresh, Pair *pairs, int most, int64 slice)
 	while (n < most && kt_match_next(fresh, &proposal, until))
 	{
 		pairs[n].task = proposal.head.sid;
+		pairs[n].version = version_of(&proposal.head.sid);
 		pairs[n].worker = proposal.workers[0]->sid;
 		pairs[n].group = proposal.group->key;
 		pairs[n].channel = proposal.group->space->channels[proposal.group->channel]->sid;
@@ -76,14 +87,17 @@ is_being_retried(const KtRouter *router, const Pair *pair)
 		(group != NULL && group->skipped != KT_SKIPPED_NONE);
 }
 
-/* Does the pair still stand, though the router has had a turn since? */
+/*
+ * Does the pair still stand, though the router has had a turn since?  A task that has
+ * been assigned and has come back meanwhile is another matter.
+ */
 static bool
 is_missed(const KtRouter *router, const Pair *pair)
 {
 	static KtPlan plan = {
-		"SELECT FROM kin_tr.tasks WHERE sid = $1 AND group_key = $2", "su"
+		"SELECT FROM kin_tr.tasks WHERE sid = $1 AND group_key = $2 AND version = $3", "suI"
 	};
-	Datum		values[] = {SidPGetDatum(&pair->task), UUIDPGetDatum(&pair->group)};
+	Datum		values[] = {SidPGetDatum(&pair->task), UUIDPGetDatum(&pair->group), Int64GetDatum(pair->version)};
 	KtPoolWorker *worker = kt_pool_worker(router->pool, &pair->worker);
 	int			channel = worker != NULL ? kt_space_channel(worker->space, &pair->channel) : -1;
 
@@ -221,8 +235,8 @@ kt_router_sweep(KtRouter *router, const KtTransactions *transactions, int64 slic
 {
 	if (nfound == 0 && look_for_pairs(router, transactions, slice))
 		return true;
-	/* News that the router has not seen is no missed edge: it is to get through first. */
-	if (nfound == 0 || (router->finished > found_at && router->pool != NULL))
+	/* News that the router has not seen, or not got through, is no missed edge. */
+	if (nfound == 0 || (router->finished > found_at && router->is_through && router->pool != NULL))
 		judge(router, transactions);
 	return false;
 }

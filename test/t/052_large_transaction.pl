@@ -56,8 +56,39 @@ $owner->do(q{SELECT kin_tr.update_worker_channel('busy', 'default', 30000, works
 query_until($node, 'postgres', q{SELECT count(*) = 0 FROM kin_tr.tasks WHERE assignment_status = 'pending'}, 'each of 25,000 is known');
 is(value($owner, 'SELECT kin_tr._sweep()'), 0, 'nobody waits for whom there is room');
 
+# What comes back in one is no missed edge while it is being read, the router stopped
+# and continued all the time; savepoints, several at once.
+$owner->do('ALTER SYSTEM SET kin_tr.sweep_interval = 1');
+$node->reload;
+$owner->do(q{SELECT count(kin_tr.delete_task(sid::text)) FROM kin_tr.tasks WHERE finished_at IS NULL});
+$owner->do(q{SELECT count(kin_tr.create_worker('w' || n, activity => 'Available', workspace => 'Theirs')),
+	count(kin_tr.update_worker_channel('w' || n, 'default', 50, workspace => 'Theirs')) FROM generate_series(1, 200) n});
+$owner->do(q{SELECT kin_tr.update_worker_activity('busy', 'Offline', workspace => 'Theirs')});
+my @others = map { theirs() } 1 .. 3;
+
+for my $round (1 .. 6)
+{
+	$_->begin_work for @others;
+	$_->do(q{SELECT count(kin_tr.create_task(workflow => 'Default Workflow')) FROM generate_series(1, 800)}) for @others, @others;
+	$_->do('SAVEPOINT a'), $_->do(q{SELECT count(kin_tr.create_task(workflow => 'Default Workflow')) FROM generate_series(1, 800)}), $_->do('ROLLBACK TO a') for @others;
+	kill STOP => $router;
+	$_->commit for @others;
+	$theirs->begin_work;
+	create_tasks(500);
+	kill CONT => $router;
+	$theirs->do(qq{SELECT count(kin_tr.update_worker_activity('w' || n, '$_', reject_pending_reservations => '$_' = 'Offline')) FROM generate_series(1, 200) n}) for qw(Offline Available);
+	$theirs->commit;
+	mine_goes_on('large transactions at once');
+	query_until($node, 'postgres', q{SELECT count(*) = 0 FROM kin_tr.tasks WHERE assignment_status = 'pending'}, 'each task is offered');
+	$owner->do(q{SELECT count(kin_tr.delete_task(sid::text)) FROM kin_tr.tasks WHERE finished_at IS NULL});
+}
+my $now = value($owner, 'SELECT clock_timestamp()');
+
+query_until($node, 'postgres', "SELECT last_sweep > '$now' FROM kin_tr.router_state", 'it has been swept');
+is(value($owner, 'SELECT missed_edges FROM kin_tr.router_state'), 0, 'no edge was missed');
+
 note slowest();
 is_sound($owner, 'afterwards');
-$_->disconnect for grep { $_->{Active} } $owner, $mine, $theirs;
+$_->disconnect for grep { $_->{Active} } $owner, $mine, $theirs, @others;
 $node->stop;
 done_testing();

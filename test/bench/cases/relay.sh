@@ -1,6 +1,7 @@
 # create_task commits at 8 clients with the relay on and one listener, against the relay off, a full
 # retention's partitions in place. There is no switch for the relay alone. To turn it off, it is ended and
-# its lock taken by another session before the launcher starts it again: it then waits, and rings for nobody.
+# its lock taken by another session before the launcher, which does so at once, starts it again (so that session
+# tries without a pause): it then waits, and rings for nobody.
 # The listener listens in both cases, and how often it heard the bell is checked.
 
 # relay_run on|off: transactions a second.
@@ -34,7 +35,7 @@ relay_off() {
 		DO $$
 		BEGIN
 			WHILE NOT kin_tr._lock_role(2) LOOP
-				PERFORM pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+				PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
 				 WHERE datname = current_database() AND backend_type = 'kin_tr relay';
 				PERFORM pg_stat_clear_snapshot();
 			END LOOP;

@@ -64,7 +64,7 @@ COMMENT ON COLUMN kin_tr.events.data IS 'the rest, under the names of Twilio''s 
 
 CREATE TABLE kin_tr.events_default PARTITION OF kin_tr.events DEFAULT;
 ALTER TABLE kin_tr.events_default ADD CONSTRAINT events_default_pkey PRIMARY KEY (id);
-CREATE INDEX events_default_era_xid ON kin_tr.events_default (era, xid);
+CREATE INDEX events_default_era_xid ON kin_tr.events_default (era, xid, id);
 COMMENT ON TABLE kin_tr.events_default IS 'events of the first days, before dated partitions begin';
 
 -- Up to which event the log has been cut by retention, so that a cursor from

@@ -14,7 +14,7 @@ BEGIN
     CASE parent
         WHEN 'events' THEN
             EXECUTE format('ALTER TABLE kin_tr.%I ADD PRIMARY KEY (id)', name);
-            EXECUTE format('CREATE INDEX ON kin_tr.%I (era, xid)', name);
+            EXECUTE format('CREATE INDEX ON kin_tr.%I (era, xid, id)', name);
         WHEN 'task_history' THEN
             EXECUTE format('ALTER TABLE kin_tr.%I ADD PRIMARY KEY (sid, workspace_sid)', name);
             EXECUTE format('CREATE INDEX ON kin_tr.%I (left(attributes ->> ''call_sid'', 64)) WHERE attributes ? ''call_sid''', name);

@@ -4,7 +4,7 @@
  *
  * Ids do not tell what is new: a transaction that drew a small id may commit
  * after one that drew a greater.  A snapshot does.  What a cursor has not seen
- * is "xid = ANY (xip) OR xid >= xmax", scans of the index (era, xid).
+ * is "xid = ANY (xip) OR xid >= xmax", scans of the index (era, xid, id).
  *
  * The snapshot is not used as it is.  After a crash the ids of transactions
  * that were running or had rolled back are given out again, and a cursor that

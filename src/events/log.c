@@ -4,7 +4,7 @@
  *
  * Router and relay read the log a thousand times a second, a few rows each
  * time, of which an executor over a partitioned table would be most of the
- * cost.  Each partition has an index on (era, xid) and one on id.
+ * cost.  Each partition has an index on (era, xid, id) and one on id.
  */
 #include "postgres.h"
 
@@ -55,7 +55,7 @@ const KtShape kt_event_shape = KT_SHAPE("events", columns);
 typedef struct KtLogPartition
 {
 	Relation	table;
-	Relation	by_transaction; /* (era, xid) */
+	Relation	by_transaction; /* (era, xid, id) */
 	Relation	by_id;
 	TupleTableSlot *slot;
 	AttrNumber	numbers[KT_EVENT_NCOLUMNS]; /* of its columns */
@@ -104,25 +104,24 @@ kt_log_partitions(Relation events, TimestampTz since, TimestampTz until)
 	return oids;
 }
 
-/* Is it a B-tree of these columns?  0: whatever comes second. */
+/* Is it a B-tree that begins with these columns? */
 static bool
-is_index_of(Relation index, AttrNumber first, AttrNumber second)
+is_index_of(const Partition *partition, Relation index, const KtEventColumn *columns, int n)
 {
-	const int16 *columns = index->rd_index->indkey.values;
-
-	return index->rd_rel->relam == BTREE_AM_OID && index->rd_index->indisvalid &&
-		RelationGetIndexPredicate(index) == NIL && columns[0] == first &&
-		(second == 0 || (index->rd_index->indnkeyatts > 1 && columns[1] == second));
+	if (index->rd_rel->relam != BTREE_AM_OID || !index->rd_index->indisvalid ||
+		RelationGetIndexPredicate(index) != NIL || index->rd_index->indnkeyatts < n)
+		return false;
+	for (int i = 0; i < n; i++)
+		if (index->rd_index->indkey.values[i] != partition->numbers[columns[i]])
+			return false;
+	return true;
 }
 
-/*
- * Opens its indexes on (era, xid) and on id, in the order of the list, as every
- * command does that locks all of them.
- */
+/* Opens those it reads by, in the order of the list, as every command does that locks all of them. */
 static void
 open_indexes(Partition *partition)
 {
-	const AttrNumber *numbers = partition->numbers;
+	static const KtEventColumn transaction[] = {KT_EVENT_ERA, KT_EVENT_XID, KT_EVENT_ID};
 	List	   *oids = RelationGetIndexList(partition->table);
 	ListCell   *cell;
 
@@ -130,10 +129,9 @@ open_indexes(Partition *partition)
 	{
 		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
 
-		if (partition->by_transaction == NULL &&
-			is_index_of(index, numbers[KT_EVENT_ERA], numbers[KT_EVENT_XID]))
+		if (partition->by_transaction == NULL && is_index_of(partition, index, transaction, 3))
 			partition->by_transaction = index;
-		else if (partition->by_id == NULL && is_index_of(index, numbers[KT_EVENT_ID], 0))
+		else if (partition->by_id == NULL && is_index_of(partition, index, &transaction[2], 1))
 			partition->by_id = index;
 		else
 			index_close(index, AccessShareLock);
@@ -143,7 +141,7 @@ open_indexes(Partition *partition)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("partition \"%s\" of kin_tr.events has no index on (%s)",
 						RelationGetRelationName(partition->table),
-						partition->by_id == NULL ? "id" : "era, xid"),
+						partition->by_id == NULL ? "id" : "era, xid, id"),
 				 errhint("Give it those of kin_tr.events_default.")));
 }
 
@@ -342,32 +340,25 @@ kt_log_read_above(KtLog *log, int64 after, uint64 xid, KtLogVisit visit, void *a
 	return true;
 }
 
-/* Behind a place that is in it, or all; entries of one key are in the order of their rows. */
+/* Behind a place that is in it. */
 static void
 read_piece(const KtLog *log, Partition *partition, int32 era, uint64 xid, KtLogPlace *place, int end,
 		   KtEventRefs *refs)
 {
-	IndexScanDesc found = KT_INDEX_BEGINSCAN(partition->table, partition->by_transaction, log->snapshot, 2);
-	ItemPointerData after = place->row;
-	bool		begun = ItemPointerIsValid(&after);
-	ItemPointer row;
-	ScanKeyData keys[2];
+	IndexScanDesc found = KT_INDEX_BEGINSCAN(partition->table, partition->by_transaction, log->snapshot, 3);
+	ScanKeyData keys[3];
 
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(era));
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_XID8EQ, xid_datum(xid));
-	index_rescan(found, keys, 2, NULL, 0);
-	while (refs->length < end && (row = index_getnext_tid(found, ForwardScanDirection)) != NULL)
+	ScanKeyInit(&keys[2], 3, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(place->id));
+	index_rescan(found, keys, 3, NULL, 0);
+	while (refs->length < end && index_getnext_slot(found, ForwardScanDirection, partition->slot))
 	{
-		CHECK_FOR_INTERRUPTS();
-		if (begun && ItemPointerCompare(row, &after) <= 0)
-			continue;
-		place->row = *row;
-		if (index_fetch_heap(found, partition->slot))
-		{
-			KtLogRow	event = log_row(partition);
+		KtLogRow	event = log_row(partition);
 
-			kt_log_append(refs, &event);
-		}
+		CHECK_FOR_INTERRUPTS();
+		place->id = event.id;
+		kt_log_append(refs, &event);
 	}
 	index_endscan(found);
 	ExecClearTuple(partition->slot);
@@ -378,13 +369,9 @@ static int
 find_partition(const KtLog *log, KtLogPlace *place)
 {
 	for (int i = 0; i < log->npartitions; i++)
-	{
-		Relation	table = log->partitions[i].table;
-
-		if (RelationGetRelid(table) == place->partition && table->rd_rel->relfilenode == place->file)
+		if (RelationGetRelid(log->partitions[i].table) == place->partition)
 			return i;
-	}
-	ItemPointerSetInvalid(&place->row);
+	place->id = 0;
 	return 0;
 }
 
@@ -398,11 +385,10 @@ kt_log_read_piece(KtLog *log, int32 era, uint64 xid, KtLogPlace *place, int limi
 		Partition  *partition = &log->partitions[i];
 
 		place->partition = RelationGetRelid(partition->table);
-		place->file = partition->table->rd_rel->relfilenode;
 		read_piece(log, partition, era, xid, place, end, refs);
 		if (refs->length == end)
 			return true;
-		ItemPointerSetInvalid(&place->row);
+		place->id = 0;
 	}
 	return false;
 }

@@ -106,14 +106,13 @@ extern bool kt_log_read_above(KtLog *log, int64 after, uint64 xid, KtLogVisit vi
 typedef struct KtLogPlace
 {
 	Oid			partition;
-	Oid			file;			/* of the partition, as long as its rows stay where they are */
-	ItemPointerData row;
+	int64		id;				/* of the last one in it */
 } KtLogPlace;
 
 /*
  * Appends the next ones of a transaction, at most so many, and moves the place behind
- * them; false where there are no more.  Where a partition was rewritten or dropped
- * meanwhile, it begins anew: some come twice.
+ * them; false where there are no more.  Where its partition was dropped meanwhile, it
+ * begins anew: some come twice.
  */
 extern bool kt_log_read_piece(KtLog *log, int32 era, uint64 xid, KtLogPlace *place, int limit,
 							  KtEventRefs *refs);

@@ -44,8 +44,16 @@ is(value($owner, q{SELECT count(*) FROM kin_tr.tasks WHERE assignment_status = '
 $owner->do(q{SELECT kin_tr.update_worker_channel('busy', 'default', 10000, workspace => 'Theirs')});
 query_until($node, 'postgres', q{SELECT count(*) = 0 FROM kin_tr.tasks WHERE assignment_status = 'pending'}, 'and each of them is known');
 
+# Entries of the log's indexes by transaction that have been read, and events there are.
+sub log_reads
+{
+	return $owner->selectrow_array(q{SELECT sum(idx_tup_read), (SELECT count(*) FROM kin_tr.events)
+		FROM pg_stat_user_indexes WHERE schemaname = 'kin_tr' AND indexrelname ~ '^events_.*era_xid'});
+}
+
 # Larger than what a router that is behind reads by its events.
 $owner->do(q{SELECT kin_tr.update_worker_channel('busy', 'default', 0, workspace => 'Theirs')});
+my ($reads_before, $events_before) = log_reads();
 my $statement = $theirs->prepare(q{SELECT count(kin_tr.create_task(workflow => 'Default Workflow')) FROM generate_series(1, 25000)}, { pg_async => 1 });
 
 $statement->execute;
@@ -54,6 +62,9 @@ $theirs->pg_result;
 mine_goes_on_while('25,000 tasks in one commit', 3, sub { });
 $owner->do(q{SELECT kin_tr.update_worker_channel('busy', 'default', 30000, workspace => 'Theirs')});
 query_until($node, 'postgres', q{SELECT count(*) = 0 FROM kin_tr.tasks WHERE assignment_status = 'pending'}, 'each of 25,000 is known');
+my ($reads, $events) = log_reads();
+
+cmp_ok($reads - $reads_before, '<', 4 * ($events - $events_before), 'no piece reads again what those before it have read');
 is(value($owner, 'SELECT kin_tr._sweep()'), 0, 'nobody waits for whom there is room');
 
 # What comes back in one is no missed edge while it is being read, the router stopped

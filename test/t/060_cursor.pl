@@ -190,7 +190,7 @@ sub age
 			IF to_regclass('kin_tr.events_old') IS NULL THEN
 				CREATE TABLE kin_tr.events_old (LIKE kin_tr.events);
 				ALTER TABLE kin_tr.events_old ADD PRIMARY KEY (id);
-				CREATE INDEX ON kin_tr.events_old (era, xid);
+				CREATE INDEX ON kin_tr.events_old (era, xid, id);
 				EXECUTE format('ALTER TABLE kin_tr.events ATTACH PARTITION kin_tr.events_old FOR VALUES FROM (%L) TO (%L)',
 				               now() - interval '50 days', now() - interval '40 days');
 			END IF;

@@ -48,7 +48,8 @@ kt_pool_create(MemoryContext parent, KtPoolFault fault, void *fault_context)
 	dlist_init(&pool->lacking);
 	pool->spaces = kt_pool_hash(pool, "spaces", sizeof(KtSid), sizeof(KtSpace));
 	pool->steps = kt_pool_hash(pool, "steps", sizeof(((KtStepPlan *) 0)->key), sizeof(KtStepPlan));
-	pool->workers = kt_pool_hash(pool, "workers", sizeof(KtSid), sizeof(KtPoolWorker));
+	pool->workers = ktsidmap_create(context, KT_MAP_SIZE, NULL);
+	pool->worker_context = SlabContextCreate(context, "kin_tr workers", KT_POOL_SLAB, sizeof(KtPoolWorker));
 	pool->groups = kt_pool_hash(pool, "groups", sizeof(pg_uuid_t), sizeof(KtGroup));
 	pool->head_groups = kt_pool_hash(pool, "heads", sizeof(KtSid), sizeof(KtHeadEntry));
 	pool->open = kt_pool_hash(pool, "open reservations", sizeof(KtSid), sizeof(KtOpen));

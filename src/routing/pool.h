@@ -64,6 +64,9 @@ typedef struct KtGroupSet
 	}		   *items;
 } KtGroupSet;
 
+/* Slots of a worker in so many channels are kept without what palloc rounds up. */
+#define KT_PACKED_SLOTS 32
+
 /* A worker's part in a channel. */
 typedef struct KtSlot
 {
@@ -81,7 +84,7 @@ typedef struct KtSlot
 
 struct KtPoolWorker
 {
-	KtSid		sid;			/* hash key */
+	KtSid		sid;
 	KtSpace    *space;
 	dlist_node	of_space;
 	KtClass    *class;			/* NULL: it has yet to be read again */
@@ -303,12 +306,14 @@ struct KtPool
 	void	   *fault_context;
 	TimestampTz now;			/* kin_tr's, of this turn */
 	uint64		sequence;
+	MemoryContext worker_context;	/* KtPoolWorkers alone, which palloc would round up */
+	MemoryContext slots_contexts[KT_PACKED_SLOTS + 1];	/* likewise slots, by their number; NULL: none yet */
 	HTAB	   *spaces;
 	dlist_head	closed;			/* spaces */
 	dlist_head	lacking;		/* spaces */
 	bool		loading;		/* all that there are, and that are made, are closed */
 	HTAB	   *steps;
-	HTAB	   *workers;
+	ktsidmap_hash *workers;		/* KtPoolWorker */
 	HTAB	   *groups;
 	HTAB	   *head_groups;	/* task sid -> KtGroup that has it among its heads */
 	HTAB	   *open;

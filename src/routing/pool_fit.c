@@ -111,7 +111,7 @@ has_room(const KtPool *pool)
 	if (kt_debug_fits >= 0)
 		return pool->nfits < kt_debug_fits;
 	return pool->nfits < FEW_FITS + FITS_FOR_EACH *
-		((int64) hash_get_num_entries(pool->groups) + hash_get_num_entries(pool->workers));
+		((int64) hash_get_num_entries(pool->groups) + pool->workers->members);
 }
 
 void

@@ -31,6 +31,9 @@ typedef struct KtOpenEntry
 	dlist_head	reservations;
 } KtOpenEntry;
 
+/* Of what is all of one size. */
+#define KT_POOL_SLAB (32 * 1024)
+
 /* Blocks that double without end would take twice what is needed, for as long as the pool lives. */
 #define KT_POOL_BLOCK (128 * 1024)
 

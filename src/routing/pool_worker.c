@@ -61,7 +61,7 @@ kt_pool_leave_name(KtSpace *space, KtNameEntry *entry)
 KtPoolWorker *
 kt_pool_worker(KtPool *pool, const KtSid *worker)
 {
-	return hash_search(pool->workers, worker, HASH_FIND, NULL);
+	return kt_sid_map_find(pool->workers, worker);
 }
 
 /* What a step that looks at counters has found of it is out of date. */
@@ -206,12 +206,25 @@ kt_worker_detach(KtPoolWorker *worker)
 		worker->slots[i].idle = false;
 }
 
+static KtSlot *
+alloc_slots(KtPool *pool, int n)
+{
+	MemoryContext *packed;
+
+	if (n == 0 || n > KT_PACKED_SLOTS)
+		return MemoryContextAllocZero(pool->context, sizeof(KtSlot) * Max(n, 1));
+	packed = &pool->slots_contexts[n];
+	if (*packed == NULL)
+		*packed = SlabContextCreate(pool->context, "kin_tr slots", KT_POOL_SLAB, sizeof(KtSlot) * n);
+	return MemoryContextAllocZero(*packed, sizeof(KtSlot) * n);
+}
+
 /* One for each channel that there is, with what is known of the worker in it. */
 void
 kt_worker_set_slots(KtPool *pool, KtPoolWorker *worker)
 {
 	KtSpace    *space = worker->space;
-	KtSlot	   *slots = MemoryContextAllocZero(pool->context, sizeof(KtSlot) * Max(space->nchannels, 1));
+	KtSlot	   *slots = alloc_slots(pool, space->nchannels);
 	dlist_iter	iter;
 
 	for (int i = 0; i < space->nchannels; i++)
@@ -239,6 +252,21 @@ kt_worker_set_slots(KtPool *pool, KtPoolWorker *worker)
 	}
 }
 
+static KtPoolWorker *
+add_worker(KtPool *pool, KtSpace *space, const KtSid *sid)
+{
+	KtPoolWorker *worker = MemoryContextAllocZero(pool->worker_context, sizeof(KtPoolWorker));
+
+	worker->sid = *sid;
+	worker->space = space;
+	dlist_push_tail(&space->workers, &worker->of_space);
+	dlist_init(&worker->reservations);
+	*kt_sid_map_enter(pool->workers, sid) = worker;
+	adopt_orphans(pool, worker);
+	kt_worker_set_slots(pool, worker);
+	return worker;
+}
+
 KtPoolWorker *
 kt_pool_put_worker(KtPool *pool, const KtWorkerRow *row)
 {
@@ -247,7 +275,6 @@ kt_pool_put_worker(KtPool *pool, const KtWorkerRow *row)
 	KtClass    *class;
 	KtValue    *values;
 	bytea	   *key;
-	bool		found;
 	bool		renamed;
 
 	if (space == NULL)
@@ -256,16 +283,9 @@ kt_pool_put_worker(KtPool *pool, const KtWorkerRow *row)
 	values = worker_values(pool, space, row);
 	key = kt_name_key(row->friendly_name);
 	class = kt_class_find(pool, space, &row->activity, values);
-	worker = hash_search(pool->workers, &row->sid, HASH_ENTER, &found);
-	if (!found)
-	{
-		memset((char *) worker + sizeof(KtSid), 0, sizeof(KtPoolWorker) - sizeof(KtSid));
-		worker->space = space;
-		dlist_push_tail(&space->workers, &worker->of_space);
-		dlist_init(&worker->reservations);
-		adopt_orphans(pool, worker);
-		kt_worker_set_slots(pool, worker);
-	}
+	worker = kt_pool_worker(pool, &row->sid);
+	if (worker == NULL)
+		worker = add_worker(pool, space, &row->sid);
 	renamed = worker->name == NULL || strcmp(worker->friendly_name, row->friendly_name) != 0;
 	if (renamed)
 		set_name(pool, worker, row->friendly_name, key);
@@ -325,7 +345,8 @@ kt_pool_remove_worker(KtPool *pool, const KtSid *sid)
 	dlist_delete(&worker->of_space);
 	if (worker->slots != NULL)
 		pfree(worker->slots);
-	hash_search(pool->workers, sid, HASH_REMOVE, NULL);
+	(void) ktsidmap_delete(pool->workers, *sid);
+	pfree(worker);
 }
 
 void

@@ -48,7 +48,7 @@ tell_size(void)
 	told_at = now;
 	size.bytes = MemoryContextMemAllocated(router->context, true);
 	size.groups = hash_get_num_entries(router->pool->groups);
-	size.workers = hash_get_num_entries(router->pool->workers);
+	size.workers = router->pool->workers->members;
 	size.classes = kt_pool_count_classes(router->pool);
 	kt_slots_note_router(&size);
 }

@@ -82,8 +82,8 @@ CALL test.break($$DELETE FROM kin_tr.tasks WHERE sid = test.task('canceled')$$);
 CALL test.break($$UPDATE kin_tr.reservations SET worker_sid = 'WK00000000000000000000000000000001' WHERE sid = test.reservation('assigned')$$);
 CALL test.break($$INSERT INTO kin_tr.reservations SELECT (r).* FROM (SELECT jsonb_populate_record(x, jsonb_build_object('sid', kin_tr._new_sid('WR'))) AS r FROM kin_tr.reservations x WHERE sid = test.reservation('assigned')) y$$);
 CALL test.break($$INSERT INTO kin_tr.task_history SELECT (jsonb_populate_record(NULL::kin_tr.task_history, to_jsonb(t) || jsonb_build_object('recorded_at', now()))).* FROM kin_tr.tasks t WHERE sid = test.task('completed')$$);
-CALL test.break($$INSERT INTO kin_tr.access VALUES ('nobody any more', 1, 'reader', test.ws())$$);
-CALL test.break($$INSERT INTO kin_tr.access SELECT 'renamed', oid, 'reader', test.ws() FROM pg_roles WHERE rolname = current_user$$);
+CALL test.break($$INSERT INTO kin_tr.access VALUES ('nobody any more', 1, 'reader', test.ws(), test.ws()::text)$$);
+CALL test.break($$INSERT INTO kin_tr.access SELECT 'renamed', oid, 'reader', test.ws(), test.ws()::text FROM pg_roles WHERE rolname = current_user$$);
 -- no invariant is left that has not been broken here
 SELECT replace(m[1], '''''', '''') AS not_tried FROM pg_proc p, regexp_matches(p.prosrc, 'SELECT ''(([^'']|'''')+)'', [a-zN]', 'g') m
  WHERE p.oid = 'kin_tr._check'::regproc AND replace(m[1], '''''', '''') NOT IN (SELECT invariant FROM test.found);

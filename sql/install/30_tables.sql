@@ -44,7 +44,7 @@ CREATE TABLE kin_tr.access (
     role_oid      oid NOT NULL,
     kind          text NOT NULL CHECK (kind IN ('reader', 'app', 'supervisor', 'admin')),
     workspace_sid kin_tr.sid,
-    scope         text NOT NULL GENERATED ALWAYS AS (coalesce(workspace_sid::text, 'all')) STORED,
+    scope         text NOT NULL CHECK (scope = coalesce(workspace_sid::text, 'all')),
     PRIMARY KEY (role, role_oid, kind, scope)
 );
 COMMENT ON TABLE kin_tr.access IS 'Who may do what; written by grant_access() and revoke_access()';
@@ -52,7 +52,7 @@ COMMENT ON COLUMN kin_tr.access.role IS 'the role that it was given to; it count
 COMMENT ON COLUMN kin_tr.access.role_oid IS 'its OID';
 COMMENT ON COLUMN kin_tr.access.kind IS 'reader, app, supervisor or admin; each may do what those before it may';
 COMMENT ON COLUMN kin_tr.access.workspace_sid IS 'NULL: every workspace';
-COMMENT ON COLUMN kin_tr.access.scope IS 'the workspace, or all';
+COMMENT ON COLUMN kin_tr.access.scope IS 'the workspace, or all: part of the key, as no null can be; not generated, for a publication leaves that out';
 
 -- What grant_access() has given by PostgreSQL's GRANT, so that revoke_access() takes
 -- back nothing that somebody else has given.

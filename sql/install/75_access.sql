@@ -175,7 +175,8 @@ BEGIN
     DELETE FROM kin_tr.access a
      WHERE a.kind = kind AND a.workspace_sid IS NOT DISTINCT FROM workspace
        AND kin_tr._is_of_role(role, a.role, a.role_oid) AND (a.role, a.role_oid) <> (role_name, role::oid);
-    INSERT INTO kin_tr.access (role, role_oid, kind, workspace_sid) VALUES (role_name, role, kind, workspace)
+    INSERT INTO kin_tr.access (role, role_oid, kind, workspace_sid, scope)
+    VALUES (role_name, role, kind, workspace, coalesce(workspace::text, 'all'))
     ON CONFLICT DO NOTHING;
     PERFORM kin_tr._apply_access(role);
 END $$;

@@ -29,8 +29,9 @@ END $$;
 
 -- The partitions of the coming weeks that are not there, the nearest first, from the day after tomorrow on: one never has
 -- a row before it is there.  checked: the default partition is large, so that its rows are not to be looked through while
--- it is locked; a CHECK says first that it has none of that time.  Until the partition is there such rows would be
--- refused, hence three weeks ahead.
+-- it is locked; a CHECK says first that it has none of that time.  It holds for rows of the history; events are inserted
+-- without being checked, and found in the default partition as well, whatever their time.  Three weeks ahead, so that
+-- nobody has such rows before the partition is there.
 CREATE FUNCTION kin_tr._partitions_wanted() RETURNS TABLE (parent text, name text, from_day date, to_day date, checked boolean)
     LANGUAGE sql STABLE SET search_path = pg_catalog, kin_tr, pg_temp AS $$
     SELECT p.parent, n.name, d.from_day, d.to_day, p.is_large

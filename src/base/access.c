@@ -77,6 +77,9 @@ refresh_sights(void)
 											  ALLOCSET_SMALL_SIZES);
 		CacheRegisterSyscacheCallback(AUTHOID, forget_roles, (Datum) 0);
 		CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, forget_roles, (Datum) 0);
+		/* The owner's: he is admin everywhere, and the database's is in pg_database_owner. */
+		CacheRegisterSyscacheCallback(NAMESPACEOID, forget_roles, (Datum) 0);
+		CacheRegisterSyscacheCallback(DATABASEOID, forget_roles, (Datum) 0);
 		CacheRegisterRelcacheCallback(forget_grants, (Datum) 0);
 	}
 	else if (sights != NULL && !stale)

@@ -24,6 +24,7 @@ typedef struct Known
 	Oid			table;			/* hash key */
 	const KtShape *shape;
 	bool		valid;			/* nothing has changed since */
+	bool		complete;		/* nothing went wrong when it was looked up */
 	bool		writable;		/* its other columns may be left out */
 	int			natts;
 	MemoryContext context;
@@ -123,7 +124,8 @@ learn(Known *known, Relation table, const KtShape *shape)
 	MemoryContextReset(known->context);
 	known->shape = shape;
 	known->natts = natts;
-	known->numbers = MemoryContextAlloc(known->context, sizeof(AttrNumber) * shape->ncolumns);
+	known->complete = false;
+	known->numbers = MemoryContextAllocZero(known->context, sizeof(AttrNumber) * shape->ncolumns);
 	known->values = MemoryContextAllocZero(known->context, sizeof(Datum) * natts);
 	known->isnull = MemoryContextAlloc(known->context, sizeof(bool) * natts);
 	/* What changes from now on is looked up the next time. */
@@ -131,6 +133,7 @@ learn(Known *known, Relation table, const KtShape *shape)
 	known->writable = false;
 	for (int i = 0; i < shape->ncolumns; i++)
 		known->numbers[i] = find_column(table, known, &shape->columns[i]);
+	known->complete = true;
 }
 
 static Known *
@@ -150,7 +153,7 @@ find(Relation table, const KtShape *shape)
 	known = hash_search(known_tables, &oid, HASH_ENTER, &found);
 	if (!found)
 		memset((char *) known + sizeof(Oid), 0, sizeof(Known) - sizeof(Oid));
-	if (!known->valid || known->shape != shape)
+	if (!known->valid || !known->complete || known->shape != shape)
 		learn(known, table, shape);
 	return known;
 }

@@ -12,8 +12,9 @@
  * COPY FREEZE writes rows.  It is visible to all at once, stays whatever becomes
  * of the transaction, a savepoint or a prepared one included, and goes to
  * standbys as any row.  It is flushed before anybody knows of it, so that a crash
- * cannot take back an era that a cursor names.  A lock that is given up at once
- * keeps two from beginning one each.
+ * cannot take back an era that a cursor names.  An error or a crash right after may
+ * leave it without its index entry, so the few rows that there are are read without
+ * the index.  A lock that is given up at once keeps two from beginning one each.
  *
  * A transaction that was prepared before a failover keeps its id through it, and
  * its events the era that they were written in; committed after it, they appear
@@ -99,7 +100,7 @@ forget_other_schema(void)
 
 static KtPlan last_era = {
 	"SELECT number, origin, first_xid, system_identifier, timeline FROM kin_tr.event_eras"
-	" ORDER BY number DESC LIMIT 1", ""
+	" ORDER BY number + 0 DESC LIMIT 1", ""
 };
 
 /* The row that a plan has read. */
@@ -216,7 +217,7 @@ KtEra
 kt_era_find(int32 number, bool *found)
 {
 	static KtPlan plan = {
-		"SELECT number, origin, first_xid FROM kin_tr.event_eras WHERE number = $1", "i"
+		"SELECT number, origin, first_xid FROM kin_tr.event_eras WHERE number + 0 = $1", "i"
 	};
 	Datum		values[] = {Int32GetDatum(number)};
 	KtEra		era = {number, number};
@@ -240,7 +241,7 @@ int32 *
 kt_era_former(const KtEra *era, int *count)
 {
 	static KtPlan plan = {
-		"SELECT number FROM kin_tr.event_eras WHERE number >= $1 AND number < $2", "ii"
+		"SELECT number FROM kin_tr.event_eras WHERE number + 0 >= $1 AND number + 0 < $2", "ii"
 	};
 	Datum		values[] = {Int32GetDatum(era->origin), Int32GetDatum(era->number)};
 	MemoryContext context = CurrentMemoryContext;

@@ -16,6 +16,7 @@
 #include "miscadmin.h"
 #include "partitioning/partbounds.h"
 #include "partitioning/partdesc.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
@@ -166,8 +167,8 @@ kt_log_open(TimestampTz since)
 
 	log->events = table_open(kt_relation_oid("events"), AccessShareLock);
 	log->snapshot = GetActiveSnapshot();
-	/* Partitions are made weeks ahead; the day is for a clock that is set back. */
-	oids = kt_log_partitions(log->events, since, GetCurrentTimestamp() + USECS_PER_DAY);
+	/* A clock that was ahead has written to weeks that are yet to come, and moved "since" there. */
+	oids = kt_log_partitions(log->events, Min(since, GetCurrentTimestamp() - USECS_PER_HOUR), DT_NOEND);
 	log->npartitions = 0;
 	log->partitions = palloc(sizeof(Partition) * Max(list_length(oids), 1));
 	foreach(cell, oids)
@@ -175,7 +176,12 @@ kt_log_open(TimestampTz since)
 		Relation	table = try_table_open(lfirst_oid(cell), AccessShareLock);
 
 		/* Retention may have just dropped it. */
-		if (table != NULL)
+		if (table == NULL)
+			continue;
+		/* What is visible by now was in the file before; those of weeks to come are mostly empty. */
+		if (RelationGetNumberOfBlocks(table) == 0)
+			table_close(table, AccessShareLock);
+		else
 			open_partition(&log->partitions[log->npartitions++], table);
 	}
 	return log;

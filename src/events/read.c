@@ -278,12 +278,16 @@ find_workspace(Workspace *workspace, const KtSid *sid)
 
 	if (kt_sid_equal(&workspace->sid, sid))
 		return;
+	if (workspace->name != NULL)
+		pfree(workspace->name);
 	memset(workspace, 0, sizeof(Workspace));
 	workspace->sid = *sid;
-	if (kt_spi_read(&plan, values, NULL, 1) == 0)
-		return;
-	workspace->account = kt_column_sid(0, 1);
-	workspace->name = kt_column_cstring(0, 2);
+	if (kt_spi_read(&plan, values, NULL, 1) > 0)
+	{
+		workspace->account = kt_column_sid(0, 1);
+		workspace->name = kt_column_cstring(0, 2);
+	}
+	SPI_freetuptable(SPI_tuptable);
 }
 
 /* The data of an event; NULL where it is gone. */

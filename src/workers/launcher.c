@@ -259,7 +259,7 @@ static void
 end_strangers(const Oid *databases, int n)
 {
 	for (int i = 0; i < n; i++)
-		for (int kind = KT_WORKER_ROUTER; kind <= KT_WORKER_RELAY; kind++)
+		for (int kind = 0; kind < KT_WORKER_KINDS; kind++)
 		{
 			pid_t		pid = kt_slots_state(databases[i], kind).pid;
 
@@ -539,23 +539,20 @@ fill_visit(KtWorkerKind kind, long *wait)
 static int
 note_unknown(const List *databases, bool room)
 {
-	static bool had_room = true;
+	Oid		   *unknown = palloc(sizeof(Oid) * Max(list_length(databases), 1));
 	ListCell   *cell;
-	int			unknown = 0;
+	int			n = 0;
 
 	foreach(cell, databases)
 	{
 		const Found *database = lfirst(cell);
 
-		if (room && had_room)
-			break;
-		if (database->has_extension || last_visit(database->oid, KT_WORKER_SCOUT) != NULL)
-			continue;
-		kt_slots_set_missing(database->oid, KT_WORKER_SCOUT, !room);
-		unknown += !room;
+		if (!room && !database->has_extension && last_visit(database->oid, KT_WORKER_SCOUT) == NULL)
+			unknown[n++] = database->oid;
 	}
-	had_room = room;
-	return unknown;
+	kt_slots_set_all_missing(KT_WORKER_SCOUT, unknown, n);
+	pfree(unknown);
+	return n;
 }
 
 /*

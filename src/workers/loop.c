@@ -5,8 +5,7 @@
  * It works in short transactions, waits on its latch, and survives its errors:
  * one error makes it forget what it knows and wait a second, then two, up to
  * ten, so that a fault which stays does not fill the log.  It ends, and the
- * launcher decides what follows, when the extension is gone or its library is
- * of another version than the database's objects.
+ * launcher decides what follows, when the extension is gone.
  */
 #include "postgres.h"
 

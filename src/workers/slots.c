@@ -421,6 +421,9 @@ kt_slots_enter_launcher(void)
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	enter(NULL, &slots->launcher);
 	LWLockRelease(lock);
+	/* Its predecessor's findings, of databases that may be gone. */
+	for (int kind = 0; kind < KT_WORKER_KINDS; kind++)
+		kt_slots_set_all_missing(kind, NULL, 0);
 }
 
 void
@@ -480,18 +483,35 @@ kt_slots_is_held(Oid oid)
 	return held;
 }
 
+/* With the lock held. */
+static void
+set_missing(Oid oid, KtWorkerKind kind, bool missing)
+{
+	Database   *database = missing ? make_database(oid) : find_database(oid);
+
+	if (database == NULL)
+		return;
+	database->workers[kind].state.missing = missing;
+	free_if_unused(database);
+}
+
 void
 kt_slots_set_missing(Oid oid, KtWorkerKind kind, bool missing)
 {
-	Database   *database;
-
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	database = missing ? make_database(oid) : find_database(oid);
-	if (database != NULL)
-	{
-		database->workers[kind].state.missing = missing;
-		free_if_unused(database);
-	}
+	set_missing(oid, kind, missing);
+	LWLockRelease(lock);
+}
+
+void
+kt_slots_set_all_missing(KtWorkerKind kind, const Oid *databases, int n)
+{
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	for (int i = 0; i < KT_MAX_DATABASES; i++)
+		if (OidIsValid(slots->databases[i].oid))
+			set_missing(slots->databases[i].oid, kind, false);
+	for (int i = 0; i < n; i++)
+		set_missing(databases[i], kind, true);
 	LWLockRelease(lock);
 }
 

@@ -123,6 +123,9 @@ extern bool kt_slots_is_held(Oid database);
 /* One that found no room, for want of max_worker_processes, or has found some. */
 extern void kt_slots_set_missing(Oid database, KtWorkerKind kind, bool missing);
 
+/* Of a kind these, and no others. */
+extern void kt_slots_set_all_missing(KtWorkerKind kind, const Oid *databases, int n);
+
 /* Those of the cluster; an array of KT_MAX_DATABASES * KT_WORKER_KINDS holds them all. */
 typedef struct KtMissing
 {

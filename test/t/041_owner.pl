@@ -116,4 +116,14 @@ is($super->selectrow_array("SELECT string_agg(rolname, ' ') FROM pg_roles WHERE 
 is(pids(), $pids, '... and no process has ended by it');
 is($watcher->selectrow_array("SELECT count(*) FROM kin_tr.check()"), 0, 'check() finds nothing');
 
+# Who is the owner no more is admin no more, in the session that he has open, too.
+my $access = 'SELECT string_agg(DISTINCT kin_tr._access_in(sid), $1) FROM unnest($2::kin_tr.sid[]) sid';
+my $workspaces = $watcher->selectrow_array('SELECT array_agg(sid)::text FROM kin_tr.workspaces');
+
+is($founder->selectrow_array($access, undef, ' ', $workspaces), 'admin', 'the owner is admin everywhere');
+$watcher->do('CREATE ROLE heir');
+$watcher->do('REASSIGN OWNED BY founder TO heir');
+$watcher->do('GRANT USAGE ON SCHEMA kin_tr TO founder; GRANT EXECUTE ON FUNCTION kin_tr._access_in TO founder');
+is($founder->selectrow_array($access, undef, ' ', $workspaces), 'none', 'and nothing any more once another is');
+
 done_testing();

@@ -57,6 +57,20 @@ for my $database (grep { $before !~ /\b\Q$_\E:/ } 'postgres', map { "d$_" } 1 ..
 		'... and what to do');
 }
 
+# A database that nobody could look into counts until it is gone or is known to have the extension.
+my $missing = q{SELECT substring(detail FROM '^\d+')::integer FROM kin_tr.health() WHERE item = 'workers not started'};
+my ($somewhere) = $before =~ /(\w+): relay router/;
+my $without = $node->safe_psql($somewhere, $missing);
+
+$node->safe_psql('template1', 'CREATE DATABASE late TEMPLATE template0 STRATEGY file_copy');
+query_until($node, $somewhere, "SELECT ($missing) = $without + 1", 'nobody can look into a new database');
+$node->safe_psql('template1', 'DROP DATABASE late');
+query_until($node, $somewhere, "SELECT ($missing) = $without", '... which counts no more once it is dropped');
+$node->safe_psql('template1', 'CREATE DATABASE late TEMPLATE template0 STRATEGY file_copy');
+query_until($node, $somewhere, "SELECT ($missing) = $without + 1", 'nor into another');
+$node->safe_psql('late', 'CREATE EXTENSION kin_tr');
+query_until($node, $somewhere, "SELECT ($missing) = $without + 2", '... which is to have a router and a relay once it has the extension');
+
 # A launcher that is canceled goes on: it is the same that starts the next router.
 my $launcher = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'kin_tr launcher'";
 my ($served) = $before =~ /(\w+): relay router/;

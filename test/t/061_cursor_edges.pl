@@ -102,6 +102,22 @@ $dbh->do(q{SELECT kin_tr.create_workspace('log', template => 'FIFO')});
 	$open->disconnect;
 }
 
+# ------------------------------------------------------------ a clock ahead
+
+# What a clock that was days ahead has written is read after it has been set right.
+{
+	$dbh->do('SELECT * FROM kin_tr.maintain()');
+	my $cursor = now();
+	$dbh->do('SELECT kin_tr.create_task()');
+	my @ahead = column($dbh, 'SELECT id FROM kin_tr.events_since(?)', $cursor);
+	$dbh->do(q{UPDATE kin_tr.events SET recorded_at = recorded_at + interval '10 days' WHERE id = ANY (?)}, undef, \@ahead);
+	cmp_ok(value($dbh, q{SELECT count(*) FROM kin_tr.events WHERE tableoid <> 'kin_tr.events_default'::regclass}), '>=', @ahead,
+		'events are in the partition of a week to come');
+	is(join(' ', column($dbh, 'SELECT id FROM kin_tr.events_since(?)', $cursor)), "@ahead", 'and are given out');
+	$dbh->do('SELECT kin_tr.create_task()');
+	is(value($dbh, 'SELECT count(*) FROM kin_tr.events_since(?)', $cursor), 2 * @ahead, 'with what comes after them');
+}
+
 # ------------------------------------------------------------------------ bell
 
 # What is too much for the bell to list it only announces, and goes on from there.
@@ -241,6 +257,27 @@ $dbh->do(q{SELECT kin_tr.create_workspace('log', template => 'FIFO')});
 	is(scalar @rest, 4 * 5, 'as does one of the era before, from where it was');
 	$_->disconnect for $original, $copy, $open;
 	$twin->stop;
+}
+
+# --------------------------------------------------- an era without its index entry
+
+# Its row is there for good before the index has it, and a crash may come between.
+{
+	my $super = connect_to($node);
+	my $ready = q{UPDATE pg_index SET indisready = ? WHERE indexrelid = (SELECT conindid FROM pg_constraint WHERE conrelid = 'kin_tr.event_eras'::regclass AND contype = 'p')};
+
+	$super->do($ready, undef, 'false');
+	$super->do(q{INSERT INTO kin_tr.event_eras (number, system_identifier, timeline, begun_at, origin, first_xid)
+		SELECT number + 1, system_identifier, timeline, clock_timestamp(), origin, pg_current_xact_id() FROM kin_tr.event_eras ORDER BY number DESC LIMIT 1});
+	$super->do($ready, undef, 'true');
+	my $era = value($super, 'SELECT max(number + 0) FROM kin_tr.event_eras');
+	my $writer = connect_to($node);
+	my $cursor = now($writer);
+	is($cursor =~ s/;.*//r, $era, 'it is the last one all the same');
+	$writer->do('SELECT kin_tr.create_task()');
+	is(value($writer, 'SELECT max(era) FROM kin_tr.events'), $era, 'events are written in it');
+	is(value($writer, 'SELECT count(*) FROM kin_tr.events_since(?)', $cursor), 4, 'and its cursors are known');
+	$_->disconnect for $super, $writer;
 }
 
 $node->stop;

@@ -6,7 +6,8 @@
 #	make test-storm		a long storm of faults (FAULTS=300 SEED=1)
 #	make test-valgrind	the regression and isolation tests under valgrind
 #	make test-asan		these and the TAP tests under AddressSanitizer
-#	make test-versions	every test on PostgreSQL 17 and 18 (VERSIONS="17 /path/to/pg_config")
+#	make test-versions	all but demo, README and fuzzers on PostgreSQL 17 and 18 (VERSIONS="17 /path/to/pg_config")
+#	make test-notify-queue	that a full queue of NOTIFYs stops nobody; 8 GB of disk
 #	make bench		every figure of docs/benchmarks.md
 #	make setup		installs what these need; they call it themselves
 #
@@ -17,7 +18,7 @@ EXTENSION = kin_tr
 EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" kin_tr.control)
 
 MODULE_big = kin_tr
-ROOMS = base expr events routing observe workers
+ROOMS = base expr events routing workers
 OBJS = $(patsubst %.c,%.o,src/kin_tr.c $(sort $(wildcard $(addsuffix /*.c,$(addprefix src/,$(ROOMS))))))
 
 # The install script is its parts, in their order.
@@ -54,7 +55,7 @@ endif
 $(INSTALL_SQL): $(sort $(wildcard sql/install/*.sql))
 	cat $^ >$@
 
-.PHONY: setup demo demo-stop test test-storm test-valgrind test-asan test-versions bench
+.PHONY: setup demo demo-stop test test-storm test-notify-queue test-valgrind test-asan test-versions bench
 
 setup:
 	test/setup.sh
@@ -71,6 +72,9 @@ test: setup
 
 test-storm: setup
 	FAULTS=$(or $(FAULTS),300) SEED=$(or $(SEED),1) TAP_FILES=test/t/055_storm.pl test/run.sh tap
+
+test-notify-queue: setup
+	FILL_NOTIFY_QUEUE=1 TAP_FILES=test/t/066_notify_queue.pl test/run.sh tap
 
 test-valgrind: setup
 	test/valgrind.sh

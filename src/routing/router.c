@@ -287,7 +287,7 @@ typedef struct Settling
 
 /*
  * A task that has entered a step and found nobody: is the step to be skipped?
- * It is asked only once.
+ * It is asked once each time that the task comes there.
  */
 static Settled
 try_to_skip(KtRouter *router, KtTask *task, int64 until)

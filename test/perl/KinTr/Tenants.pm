@@ -13,7 +13,7 @@ use Time::HiRes qw(time);
 
 use KinTr::Cluster;
 
-our @EXPORT = qw(start_tenants theirs mine_goes_on mine_goes_on_while slowest value);
+our @EXPORT = qw(start_tenants reconnect_tenants theirs mine_goes_on mine_goes_on_while slowest value);
 
 my ($node, $mine);
 my @slowest = ('nothing', 0);
@@ -37,8 +37,17 @@ sub start_tenants
 	}
 	$owner->do(q{SELECT kin_tr.create_worker('mine', activity => 'Available', workspace => 'Mine')});
 	$owner->do(q{SELECT kin_tr.update_worker_channel('mine', 'default', 1000, workspace => 'Mine')});
+	return ($node, reconnect_tenants());
+}
+
+# Connections of the owner and of Mine, after a restart.
+sub reconnect_tenants
+{
+	my $owner = connect_to($node);
+
+	$owner->do('SET client_min_messages = error');
 	$mine = connect_to($node, 'postgres', user => 'mine');
-	return ($node, $owner, $mine);
+	return ($owner, $mine);
 }
 
 sub theirs { return connect_to($node, 'postgres', user => 'theirs'); }

@@ -43,6 +43,7 @@ void		(*kt_events_committed) (void) = NULL;
 
 static KtEvent *pending = NULL;
 static int	npending = 0;
+static int	pending_levels[FLUSH_AT];	/* of the subtransactions that added them, in order */
 static MemoryContext pending_context = NULL;
 
 static int64 next_id = 0;
@@ -106,11 +107,18 @@ static void
 at_end_of_subtransaction(SubXactEvent event, SubTransactionId mine, SubTransactionId parent,
 						 void *arg)
 {
+	int			level = GetCurrentTransactionNestLevel();
+
 	if (event == SUBXACT_EVENT_ABORT_SUB)
 	{
-		npending = 0;
+		/* Those of the transaction around it stay. */
+		while (npending > 0 && pending_levels[npending - 1] >= level)
+			npending--;
 		ids_left = 0;
 	}
+	else if (event == SUBXACT_EVENT_COMMIT_SUB)
+		for (int i = npending - 1; i >= 0 && pending_levels[i] >= level; i--)
+			pending_levels[i] = level - 1;
 }
 
 static void
@@ -162,6 +170,7 @@ kt_event_add(const KtEvent *event)
 	initialize();
 	if (npending == FLUSH_AT)
 		kt_events_flush();
+	pending_levels[npending] = GetCurrentTransactionNestLevel();
 	copy = &pending[npending++];
 	*copy = *event;
 	if (event->data != NULL)

@@ -36,6 +36,7 @@ typedef enum Outcome
 	DONE,
 	TASK_BUSY,
 	WORKERS_BUSY,				/* all of them */
+	NOT_TRIED,					/* somebody had the table, before all had been collected */
 	FAILED
 } Outcome;
 
@@ -168,6 +169,7 @@ collect(void *context)
 		if (!kt_match_next(assignment->router, &work->proposal, assignment->until))
 			break;
 		work->made = palloc0(sizeof(Made) * work->proposal.nworkers);
+		work->outcome = NOT_TRIED;
 		work->error = NULL;
 		reservations += work->proposal.nworkers;
 		assignment->n++;
@@ -294,6 +296,9 @@ settle(KtRouter *router, Work *work, KtTurn *turn)
 			break;
 		case DONE:
 			router->next_timer = Min(router->next_timer, work->times_out_at);
+			/* A clock that was set back: what is due behind the mark has yet to be looked at. */
+			if (work->times_out_at <= router->reservations_mark.at)
+				router->reservations_mark = (KtMark) {work->times_out_at - 1};
 			proposal->group->nbusy = 0;
 			clear_suspect(router, &proposal->head.sid);
 			break;
@@ -302,6 +307,7 @@ settle(KtRouter *router, Work *work, KtTurn *turn)
 			leave_busy_task(router, proposal->group, &proposal->head);
 			break;
 		case WORKERS_BUSY:
+		case NOT_TRIED:
 			turn->busy++;
 			put_back(router, proposal);
 			break;

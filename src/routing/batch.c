@@ -102,8 +102,8 @@ take_error(MemoryContext context)
  * Rows are tried, and not waited for; this is for what nobody thought of.  It ends
  * with the transaction.
  */
-static void
-wait_for_nobody(void)
+void
+kt_wait_for_nobody(void)
 {
 	(void) set_config_option("lock_timeout", "10ms", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
 							 false);
@@ -122,7 +122,7 @@ run_once(const KtTransactions *transactions, KtBatch *batch, int from, int n, bo
 
 		transactions->begin();
 		if (transactions->own)
-			wait_for_nobody();
+			kt_wait_for_nobody();
 		kt_spi_begin(&spi);
 		MemoryContextSwitchTo(context);
 		if (collect)
@@ -156,10 +156,12 @@ run_part(const KtTransactions *transactions, KtBatch *batch, int from, int n, bo
 	ErrorData  *error;
 
 	CHECK_FOR_INTERRUPTS();
+	/* Until they have been collected: where somebody has the table, there is nothing to do now. */
+	if (collect)
+		batch->n = 0;
 	error = run_once(transactions, batch, from, n, collect);
 	if (error == NULL)
 		return;
-	/* Where somebody has the table, there is nothing to do now. */
 	if (collect)
 		n = batch->n;
 	if (n == 1)

@@ -50,6 +50,9 @@ typedef struct KtBatch
  */
 extern void kt_batch_run(const KtTransactions *transactions, KtBatch *batch);
 
+/* In a process's transaction: a lock that somebody has is an error that is busy. */
+extern void kt_wait_for_nobody(void);
+
 /* Somebody else has what is wanted, so that trying again will do. */
 extern bool kt_error_is_busy(const ErrorData *error);
 

@@ -154,7 +154,7 @@ pinned_worker(KtRouter *router, KtGroup *group)
 	if (worker == NULL || worker->space != group->space)
 		return NULL;
 	if (group->direct && group->ignore_capacity)
-		return worker;
+		return worker->stale ? NULL : worker;
 	slot = &worker->slots[group->channel];
 	if (!slot->idle)
 		return NULL;
@@ -292,7 +292,17 @@ fill(KtRouter *router, KtSpace *space, int64 until)
 
 		CHECK_FOR_INTERRUPTS();
 		kt_pool_leave_match(router->pool, group);
-		kt_router_refill(router, group);
+		PG_TRY();
+		{
+			kt_router_refill(router, group);
+		}
+		PG_CATCH();
+		{
+			/* It has yet to be filled. */
+			kt_pool_touch_group(router->pool, group);
+			PG_RE_THROW();
+		}
+		PG_END_TRY();
 		if (group->nheads > 0)
 			kt_pool_touch_group(router->pool, group);
 		if (kt_monotonic() >= until)
@@ -378,10 +388,11 @@ kt_match_next(KtRouter *router, KtProposal *proposal, int64 until)
 
 	while (!dlist_is_empty(&pool->eager))
 	{
-		KtSpace    *space = dlist_container(KtSpace, of_pool, dlist_pop_head_node(&pool->eager));
+		KtSpace    *space = dlist_container(KtSpace, of_pool, dlist_head_node(&pool->eager));
 		int64		now = kt_monotonic();
 		bool		found = match_space(router, space, proposal, Min(until, now + TURN));
 
+		dlist_delete(&space->of_pool);
 		space->eager = !pairingheap_is_empty(space->candidates) || space->unfilled.length > 0;
 		if (space->eager)
 			dlist_push_tail(&pool->eager, &space->of_pool);

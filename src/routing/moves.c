@@ -29,7 +29,9 @@ typedef struct Moves
 {
 	KtRouter   *router;
 	TimestampTz until;
-	bool		retried;		/* they come from the retries */
+	bool		retried;		/* they come from the retries: */
+	int			ndue;
+	KtSid	   *due;			/* and not yet found, where somebody has the table */
 	int			n;
 	KtMark		found[BATCH_SIZE];
 } Moves;
@@ -73,12 +75,16 @@ find_due(void *context)
 	};
 	Moves	   *moves = context;
 	int			n;
-	KtSid	   *due = kt_retries_due(moves->router->retries, KT_RETRY_MOVE, BATCH_SIZE, &n);
 	Datum		values[2];
+	uint64		found;
 
-	values[0] = kt_sid_array(due, n);
+	moves->due = kt_retries_due(moves->router->retries, KT_RETRY_MOVE, BATCH_SIZE, &n);
+	moves->ndue = n;
+	values[0] = kt_sid_array(moves->due, n);
 	values[1] = TimestampTzGetDatum(moves->until);
-	return take_rows(moves, kt_spi_latest(&plan, values, NULL));
+	found = kt_spi_latest(&plan, values, NULL);
+	moves->ndue = 0;
+	return take_rows(moves, found);
 }
 
 static void
@@ -130,8 +136,10 @@ move_batch(Moves *moves, const KtTransactions *transactions, bool retried)
 
 	CHECK_FOR_INTERRUPTS();
 	moves->retried = retried;
-	moves->n = 0;
+	moves->n = moves->ndue = 0;
 	kt_batch_run(transactions, &batch);
+	for (int i = 0; i < moves->ndue; i++)
+		retry(moves, &moves->due[i]);
 }
 
 void

@@ -129,9 +129,26 @@ kt_pool_leave_match(KtPool *pool, KtGroup *group)
 static void
 wait_for_time(KtPool *pool, KtGroup *group)
 {
-	if (!group->waits)
-		kt_vector_add(pool->context, &pool->waiting, group);
+	if (group->waits)
+		return;
 	group->waits = true;
+	group->waiting_place = pool->waiting.length;
+	kt_vector_add(pool->context, &pool->waiting, group);
+}
+
+/* The last one takes its place. */
+void
+kt_pool_wait_no_more(KtPool *pool, KtGroup *group)
+{
+	KtGroup    *last;
+
+	if (!group->waits)
+		return;
+	group->waits = false;
+	last = pool->waiting.items[pool->waiting.length - 1];
+	last->waiting_place = group->waiting_place;
+	pool->waiting.items[last->waiting_place] = last;
+	pool->waiting.length--;
 }
 
 void
@@ -175,10 +192,7 @@ kt_pool_end_waits(KtPool *pool)
 		if (group->skipped == KT_SKIPPED_REST && group->again_at <= now)
 			group->skipped = KT_SKIPPED_DUE;
 		if (next_wait(group) == PG_INT64_MAX)
-		{
-			group->waits = false;
-			pool->waiting.items[i] = pool->waiting.items[--pool->waiting.length];
-		}
+			kt_pool_wait_no_more(pool, group);
 		kt_pool_touch_group(pool, group);
 	}
 }
@@ -220,6 +234,25 @@ kt_pool_touch_worker(KtPool *pool, KtPoolWorker *worker, int channel)
 		touch_all(pool, pinned, channel);
 	if (worker->name != NULL)
 		touch_all(pool, &worker->name->groups, channel);
+}
+
+static void
+touch_direct(KtPool *pool, const KtGroupSet *groups)
+{
+	for (int i = 0; i < groups->length; i++)
+		if (groups->items[i].group->direct && groups->items[i].group->ignore_capacity)
+			kt_pool_touch_group(pool, groups->items[i].group);
+}
+
+void
+kt_pool_touch_direct(KtPool *pool, KtPoolWorker *worker)
+{
+	KtGroupSet *pinned = kt_sid_map_find(worker->space->pinned_by_sid, &worker->sid);
+
+	if (pinned != NULL)
+		touch_direct(pool, pinned);
+	if (worker->name != NULL)
+		touch_direct(pool, &worker->name->groups);
 }
 
 void

@@ -217,7 +217,8 @@ struct KtGroup
 	KtSkipped	skipped;		/* tasks before the boundary */
 	int64		walked;			/* microseconds spent on looking through it for tasks that are not locked */
 	bool		held;			/* between two pieces of that it is left alone */
-	bool		waits;			/* it is among the pool's groups that wait for one of these: */
+	bool		waits;			/* it is among the pool's groups that wait for one of these, at ... */
+	int			waiting_place;
 	int64		held_until;		/* by the monotonic clock, both */
 	int64		again_at;
 };

@@ -216,6 +216,7 @@ kt_group_free(KtPool *pool, KtGroup *group)
 	if (group->heads != NULL)
 		pfree(group->heads);
 	note_filled(pool, group);
+	kt_pool_wait_no_more(pool, group);
 	dlist_delete(&group->of_space);
 	hash_search(pool->groups, &group->key, HASH_REMOVE, NULL);
 }
@@ -228,9 +229,7 @@ kt_group_forget(KtPool *pool, KtGroup *group)
 	if (group->nheads == 0)
 		note_filled(pool, group);
 	pool->nfits -= group->fits.length;
-	for (int i = pool->waiting.length - 1; group->waits && i >= 0; i--)
-		if (pool->waiting.items[i] == group)
-			pool->waiting.items[i] = pool->waiting.items[--pool->waiting.length];
+	kt_pool_wait_no_more(pool, group);
 	dlist_delete(&group->of_space);
 	hash_search(pool->groups, &group->key, HASH_REMOVE, NULL);
 }

@@ -41,6 +41,7 @@ typedef struct KtOpenEntry
 extern HTAB *kt_pool_hash(KtPool *pool, const char *name, Size key, Size entry);
 extern void kt_pool_init_candidates(KtSpace *space);
 extern void kt_pool_enter_match(KtPool *pool, KtGroup *group);
+extern void kt_pool_wait_no_more(KtPool *pool, KtGroup *group);
 
 /* pool_set.c: the sets that a group may be in. */
 #define KT_PLACE_OPEN		0
@@ -130,6 +131,9 @@ extern KtNameEntry *kt_pool_find_name(KtSpace *space, const bytea *key);
 extern KtNameEntry *kt_pool_enter_name(KtSpace *space, const bytea *key);
 extern void kt_pool_leave_name(KtSpace *space, KtNameEntry *entry);
 extern void kt_pool_touch_idle(KtPool *pool, KtPoolWorker *worker);
+
+/* pool.c: what is routed to a worker whether he is idle or not is to be matched. */
+extern void kt_pool_touch_direct(KtPool *pool, KtPoolWorker *worker);
 
 /* All that follows from its space's configuration is about to go, or has changed. */
 extern void kt_worker_detach(KtPoolWorker *worker);

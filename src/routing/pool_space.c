@@ -18,6 +18,9 @@ kt_pool_fetch(KtPool *pool, const KtSid *object, void (*fetch) (void *context), 
 
 	if (error == NULL)
 		return true;
+	/* Somebody has the table of it, and whoever needs it tries again. */
+	if (kt_error_is_busy(error))
+		ReThrowError(error);
 	pool->fault(pool->fault_context, object, error);
 	FreeErrorData(error);
 	return false;

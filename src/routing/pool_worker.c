@@ -298,6 +298,7 @@ kt_pool_put_worker(KtPool *pool, const KtWorkerRow *row)
 		worker->stale = false;
 		leave_class(worker);
 		enter_class(pool, worker, class);
+		kt_pool_touch_direct(pool, worker);
 	}
 	else if (renamed)
 		kt_pool_touch_idle(pool, worker);	/* tasks may know a worker by this name */

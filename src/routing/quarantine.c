@@ -54,7 +54,7 @@ static uint64 releases = 0;		/* by somebody else, of which this process has been
 static void
 quarantine_invalidated(Datum arg, Oid relation)
 {
-	if (relation == quarantine_relation)
+	if (relation == quarantine_relation || !OidIsValid(relation))
 		releases++;
 }
 
@@ -106,6 +106,10 @@ kt_quarantine_release(KtQuarantine *quarantine, const KtSid *object)
 {
 	if (!kt_retry_forget(quarantine->retries, object))
 		return;
+	/* It may have failed in this very turn. */
+	for (int i = quarantine->nfaults - 1; i >= 0; i--)
+		if (kt_sid_equal(&quarantine->faults[i].object, object))
+			quarantine->faults[i] = quarantine->faults[--quarantine->nfaults];
 	quarantine->released = grow(quarantine, quarantine->released, quarantine->nreleased,
 								&quarantine->released_capacity, sizeof(KtSid));
 	quarantine->released[quarantine->nreleased++] = *object;

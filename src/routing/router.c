@@ -493,7 +493,8 @@ kt_router_turn(KtRouter *router, const KtTransactions *transactions, KtTurn *tur
 int64
 kt_router_wait(KtRouter *router)
 {
-	int64		wait = Max(router->next_timer - GetCurrentTimestamp(), 0);
+	TimestampTz now = GetCurrentTimestamp();
+	int64		wait = router->next_timer <= now ? 0 : router->next_timer - now;
 	int64		next;
 
 	/* It has forgotten all, and is to load it. */

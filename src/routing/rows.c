@@ -70,6 +70,7 @@ put_rows(void *context)
 	MemoryContext each = AllocSetContextCreate(CurrentMemoryContext, "kin_tr row", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(each);
 
+	kt_wait_for_nobody();
 	for (uint64 i = rows->from; i < rows->to; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -81,32 +82,48 @@ put_rows(void *context)
 	MemoryContextDelete(each);
 }
 
+/* What the row is of, which could not be put. */
+static void
+leave_row(KtRouter *router, SPITupleTable *table, uint64 row, const ErrorData *error)
+{
+	KtSid		sid = (SPI_tuptable = table, kt_column_sid(row, 1));
+
+	if (kt_error_is_busy(error))
+		kt_retry_busy(router->retries, &sid, KT_RETRY_LOOK);
+	else
+		kt_quarantine_note(router->quarantine, &sid, KT_RETRY_LOOK, "load", error);
+}
+
 /*
  * All rows of a result, whose first column is the sid of what it tells of.  Where
- * one fails, each is put by itself, and the bad one goes into quarantine.
+ * one fails, each is put by itself, and the bad one goes into quarantine; where
+ * somebody has a table of the configuration, all are come back to.
  */
 static void
 put_page(KtRouter *router, SPITupleTable *table, uint64 n, PutRow put)
 {
 	Rows		rows = {router, table, put, 0, n};
-	ErrorData  *error = n == 0 ? NULL : kt_try(put_rows, &rows);
+	ErrorData  *of_all = n == 0 ? NULL : kt_try(put_rows, &rows);
 
-	if (error == NULL)
+	if (of_all == NULL)
 		return;
 	for (uint64 i = 0; i < n; i++)
 	{
-		KtSid		sid;
+		ErrorData  *error = of_all;
 
-		rows.from = i;
-		rows.to = i + 1;
-		error = kt_try(put_rows, &rows);
+		if (!kt_error_is_busy(of_all))
+		{
+			rows.from = i;
+			rows.to = i + 1;
+			error = kt_try(put_rows, &rows);
+		}
 		if (error == NULL)
 			continue;
-		SPI_tuptable = table;
-		sid = kt_column_sid(i, 1);
-		kt_quarantine_note(router->quarantine, &sid, KT_RETRY_LOOK, "load", error);
-		FreeErrorData(error);
+		leave_row(router, table, i, error);
+		if (error != of_all)
+			FreeErrorData(error);
 	}
+	FreeErrorData(of_all);
 }
 
 /* ---------------------------------------------------------------- workers */
@@ -506,9 +523,12 @@ put_reservation(KtRouter *router, uint64 row)
 	KtSid		channel_sid = kt_column_sid(row, 4);
 	char	   *status = kt_column_cstring(row, 5);
 	TimestampTz created = kt_column_int64(row, 6);
+	KtSid		workspace = kt_column_sid(row, 8);
 	KtPoolWorker *worker = kt_pool_worker(router->pool, &worker_sid);
 	int			channel = worker ? kt_space_channel(worker->space, &channel_sid) : -1;
 
+	if (!kt_pool_may_use(router->pool, &workspace))
+		return;
 	if (channel >= 0)
 		kt_pool_note_reserved(router->pool, worker, channel, created);
 	if (kt_column_bool(row, 7))
@@ -516,7 +536,8 @@ put_reservation(KtRouter *router, uint64 row)
 					 strcmp(status, "accepted") == 0);
 }
 
-#define RESERVATION_COLUMNS "sid, worker_sid, task_sid, task_channel_sid, reservation_status, date_created, is_open"
+#define RESERVATION_COLUMNS "sid, worker_sid, task_sid, task_channel_sid, reservation_status, date_created, is_open," \
+	" workspace_sid"
 
 int
 kt_rows_next_reservations(KtRouter *router, KtSid *after, int most)

@@ -203,6 +203,12 @@ lock_without_offers(KtConfig *config, const KtSid *worker, TimestampTz now, KtWo
 		MemoryContextSwitchTo(context);
 		found = kt_worker_read(worker, true, card);
 		done = !found || !kt_reservations_are_pending(worker);
+		if (!done && IsolationUsesXactSnapshot())
+			ereport(ERROR,
+					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					 errmsg("worker %s has been offered a task since this transaction began", kt_sid_cstring(worker)),
+					 errdetail("The transaction does not see the reservation that is to be rejected."),
+					 errhint("Try it again, or as READ COMMITTED.")));
 		if (done)
 			ReleaseCurrentSubTransaction();
 		else

@@ -18,6 +18,7 @@ $node->safe_psql('postgres', 'CREATE ROLE tester SUPERUSER LOGIN');
 $node->safe_psql('postgres', "SET allow_in_place_tablespaces = on; CREATE TABLESPACE elsewhere LOCATION ''");
 my $dbh = connect_to($node, 'postgres', user => 'tester');
 my ($first) = $dbh->selectrow_array('SELECT rolname FROM pg_roles WHERE oid = 10');
+$dbh->do('CREATE ACCESS METHOD other TYPE TABLE HANDLER heap_tableam_handler');
 my ($version) = $dbh->selectrow_array("SELECT current_setting('server_version_num')::integer / 10000");
 
 # What would end the test's own sessions, too, is for the processes' role alone.
@@ -30,6 +31,7 @@ my %ends = (
 	default_transaction_read_only => 'on',
 	default_transaction_isolation => 'serializable',
 	session_replication_role => 'replica',
+	default_table_access_method => 'other',
 	row_security => 'off',
 	zero_damaged_pages => 'on',
 	ignore_checksum_failure => 'on',

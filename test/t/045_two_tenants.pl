@@ -22,6 +22,18 @@ sub in_quarantine
 	return $node->poll_query_until('postgres', "SELECT EXISTS (SELECT FROM kin_tr.quarantined WHERE object = '$object')");
 }
 
+# health() names what is to blame: of an item, what its detail says.
+sub health_tells
+{
+	my ($item, $pattern, $what) = @_;
+
+	query_until($node, 'postgres', "SELECT state = 'fault' AND detail ~ '$pattern' FROM kin_tr.health() WHERE item = '$item'", "health() tells of $what");
+	return;
+}
+
+# What the router takes of memory, in bytes, as it tells once a second.
+sub router_bytes { return value($owner, q{SELECT bytes FROM kin_tr._worker_states() WHERE worker = 'router'}); }
+
 mine_goes_on('nothing happens');
 
 # -------------------------------------------------------------- odd values
@@ -57,6 +69,8 @@ for my $bomb (@bombs[ 0, 99 ])
 {
 	ok(in_quarantine($bomb), 'a task whose time-out fails is in quarantine');
 }
+health_tells('quarantine', "^100, the first ($bombs[0]|$bombs[-1]) since .*\\(timer: 22012\\)", 'time-outs that fail, and of the first')
+	if $bombs[0] lt $bombs[-1];
 mine_goes_on('time-outs that fail');
 
 my $reserved = value($theirs, 'SELECT kin_tr.create_task(?, workflow => ?)', '{"bomb": "reserved", "agent": "anna"}', 'By name');
@@ -86,6 +100,7 @@ $owner->do(q{UPDATE kin_tr.task_queues SET target_workers = 'a ==' WHERE friendl
 	AND workspace_sid = (SELECT sid FROM kin_tr.workspaces WHERE friendly_name = 'Theirs')});
 $owner->do(q{SELECT kin_tr.update_activity('Busy', 'Very busy', workspace => 'Theirs')});
 mine_goes_on('a queue that cannot be compiled');
+health_tells('quarantine', '^[1-9], the first WQ[0-9a-f]{32} since', 'a queue that cannot be compiled');
 query_until($node, 'postgres', q{SELECT EXISTS (SELECT FROM kin_tr.quarantined WHERE object::text LIKE 'WQ%')}, 'it is in quarantine');
 $owner->do(q{SELECT kin_tr.update_task_queue('General Queue', target_workers => '1==1', workspace => 'Theirs')});
 query_until($node, 'postgres', 'SELECT count(*) = 0 FROM kin_tr.quarantine', 'until it is mended');
@@ -158,6 +173,65 @@ is(value($owner, q{SELECT count(*) FROM kin_tr.tasks t WHERE finished_at < now()
 $holder->rollback;
 query_until($node, 'postgres', "SELECT count(*) = 1 FROM kin_tr.task_history WHERE sid = '$finished'", 'and it is, when nobody holds it any more');
 
+# So it is where who deletes an assigned task of his holds the worker.
+$owner->do(q{SELECT kin_tr.update_worker_channel('bert', 'default', 2, workspace => 'Theirs')});
+my @both = map { value($theirs, 'SELECT kin_tr.create_task(?, workflow => ?)', '{"agent": "bert"}', 'By name') } 1 .. 2;
+query_until($node, 'postgres', "SELECT count(*) = 2 FROM kin_tr.reservations WHERE is_open AND task_sid IN ('$both[0]', '$both[1]')", 'two are offered');
+$theirs->do('SELECT kin_tr.accept_reservation(sid::text) FROM kin_tr.reservations WHERE is_open AND task_sid IN ($1, $2)', undef, @both);
+$theirs->do('SELECT kin_tr.complete_task($1)', undef, $both[0]);
+$holder->begin_work;
+$holder->do('SELECT kin_tr.delete_task($1)', undef, $both[1]);
+$owner->do('UPDATE kin_tr.tasks SET finished_at = finished_at - interval \'10 minutes\' WHERE sid = $1', undef, $both[0]);
+mine_goes_on_while('the worker of a task that is to be moved is held by who deletes another', 3, sub { });
+$holder->rollback;
+query_until($node, 'postgres', "SELECT count(*) = 1 FROM kin_tr.task_history WHERE sid = '$both[0]'", 'and it is moved, when nobody does any more');
+$theirs->do('SELECT kin_tr.complete_task($1)', undef, $both[1]);
+
+# What is routed to a worker, whatever his capacity, is not tried again and again while somebody holds him.
+my $rounds = 0;
+my $xid = value($owner, 'SELECT pg_current_xact_id()::text::bigint');
+
+$holder->begin_work;
+$holder->do(q{SELECT kin_tr.update_worker('bert', '{"held": "again"}', workspace => 'Theirs')});
+my $direct = value($theirs, q{SELECT kin_tr.create_task(routing_target => (SELECT sid::text FROM kin_tr.workers WHERE friendly_name = 'bert'))});
+mine_goes_on_while('a worker is held whom a task is routed to', 3, sub { $rounds++ });
+cmp_ok(value($owner, 'SELECT pg_current_xact_id()::text::bigint') - $xid, '<', 500 + 40 * $rounds, '... which takes few transactions');
+$holder->rollback;
+query_until($node, 'postgres', "SELECT count(*) = 1 FROM kin_tr.reservations WHERE task_sid = '$direct'", '... and which he gets then');
+
+# Who does not see what was offered since his transaction began cannot reject it.
+$holder->do('BEGIN ISOLATION LEVEL REPEATABLE READ');
+$holder->do(q{SET LOCAL statement_timeout = '10s'});
+$holder->do('SELECT count(*) FROM kin_tr.workers');
+my $unseen = value($theirs, q{SELECT kin_tr.create_task(routing_target => (SELECT sid::text FROM kin_tr.workers WHERE friendly_name = 'bert'))});
+query_until($node, 'postgres', "SELECT count(*) = 1 FROM kin_tr.reservations WHERE task_sid = '$unseen'", 'a task is offered');
+is(sqlstate_of($holder, q{SELECT kin_tr.update_worker_activity('bert', 'Offline', true, workspace => 'Theirs')}), '40001',
+	'who rejects all offers is told that there is one which he does not see');
+$holder->do('ROLLBACK');
+$theirs->do('SELECT kin_tr.cancel_task($1)', undef, $_) for $direct, $unseen;
+
+# A DBA who has the table of tasks for a moment, as ALTER TABLE does, again and again.
+$owner->do(q{SELECT kin_tr.update_workflow('By name', task_reservation_timeout => 3600, workspace => 'Theirs')});
+$owner->do(q{SELECT kin_tr.update_worker_activity('bert', 'Available', workspace => 'Theirs')});
+for my $round (1 .. 8)
+{
+	$owner->do(q{SELECT kin_tr.update_worker_channel('bert', 'default', 0, workspace => 'Theirs')});
+	# More than the router keeps of a group.
+	$theirs->do(q{SELECT count(kin_tr.create_task(jsonb_build_object('agent', 'bert'), workflow => 'By name')) FROM generate_series(1, 150)});
+	mine_goes_on('tasks wait');
+	$holder->begin_work;
+	$holder->do('LOCK TABLE kin_tr.tasks');
+	$owner->do(q{SELECT kin_tr.update_worker_channel('bert', 'default', $1, workspace => 'Theirs')}, undef, 150 * $round);
+	$holder->do(q{DO $$ BEGIN WHILE clock_timestamp() < statement_timestamp() + interval '300 ms' LOOP END LOOP; END $$});
+	$holder->commit;
+	$owner->do('SELECT kin_tr.update_activity($1, $2, workspace => $3)', undef, $round == 1 ? 'Busy anew' : "Busy round @{[$round - 1]}", "Busy round $round", 'Theirs');
+	query_until($node, 'postgres', qq{SELECT count(*) = 150 * $round FROM kin_tr.reservations r JOIN kin_tr.workers w ON w.sid = r.worker_sid
+		WHERE w.friendly_name = 'bert' AND r.is_open}, 'what waits while somebody has the table is offered');
+}
+mine_goes_on('somebody had the table of tasks');
+$owner->do(q{SELECT count(kin_tr.delete_task(t.sid::text)) FROM kin_tr.tasks t JOIN kin_tr.workspaces w ON w.sid = t.workspace_sid
+	WHERE w.friendly_name = 'Theirs' AND t.finished_at IS NULL});
+
 # ------------------------------------------------------- a locked backlog
 
 $owner->do(q{SELECT kin_tr.create_worker('carl', activity => 'Available', workspace => 'Theirs')});
@@ -223,6 +297,14 @@ my $flooder = theirs();
 
 is(sqlstate_of($flooder, 'SELECT kin_tr.tick()'), 'KT008', 'tick() is refused where the router runs');
 is(sqlstate_of($flooder, 'SELECT kin_tr.ring()'), '42501', 'and ring() is not theirs to call');
+$flooder->do('BEGIN');
+$flooder->do(q{SELECT kin_tr.create_task(workflow => 'All')});
+$flooder->do('SAVEPOINT s');
+is(sqlstate_of($flooder, 'SELECT kin_tr.tick()'), 'KT008', 'nor is it in a transaction');
+$flooder->do('ROLLBACK TO s');
+$flooder->do(q{PREPARE TRANSACTION 'ticked'});
+mine_goes_on('who has called it, or tried to, prepares his transaction');
+$flooder->do(q{ROLLBACK PREPARED 'ticked'});
 
 my $router = worker_pid($node, 'postgres', 'router');
 
@@ -233,11 +315,16 @@ mine_goes_on('the router has been ended');
 
 my $background = connect_to($node, 'postgres', user => 'theirs');
 
+$owner->do(q{SELECT kin_tr.create_workflow('Tied', '{"task_routing": {"filters": [{"expression": "1==1",
+	"targets": [{"queue": "General Queue", "expression": "worker.no IN task.list"}]}]}}', workspace => 'Theirs')});
+my $bytes = router_bytes();
+
 for my $flood (
 	[ 'a flood of small tasks', q{SELECT count(kin_tr.create_task(jsonb_build_object('n', n), workflow => 'All')) FROM generate_series(1, 20000) n} ],
 	[ 'thousands of timers at one moment', q{SELECT count(kin_tr.create_task(workflow => 'All', timeout => 1)) FROM generate_series(1, 5000) n} ],
 	[ 'large attributes', q{SELECT count(kin_tr.create_task(jsonb_build_object('text', repeat('abc', 80000)), workflow => 'All')) FROM generate_series(1, 300) n} ],
 	[ 'long arrays', q{SELECT count(kin_tr.create_task(jsonb_build_object('list', (SELECT jsonb_agg(i) FROM generate_series(1, 8000) i)), workflow => 'All')) FROM generate_series(1, 50) n} ],
+	[ 'long arrays that tie tasks to workers', q{SELECT count(kin_tr.create_task(jsonb_build_object('list', (SELECT jsonb_agg(i + n) FROM generate_series(1, 8000) i)), workflow => 'Tied')) FROM generate_series(1, 50) n} ],
 	[ 'one task changed again and again', q{SELECT count(kin_tr.update_task((SELECT sid::text FROM kin_tr.tasks WHERE assignment_status = 'pending' LIMIT 1), jsonb_build_object('n', n))) FROM generate_series(1, 10000) n} ])
 {
 	my ($what, $sql) = @$flood;
@@ -248,6 +335,14 @@ for my $flood (
 	$background->pg_result;
 	mine_goes_on("$what, committed");
 }
+
+# 72 MB of text and 100 arrays of 8,000 values have gone through the router.
+cmp_ok(router_bytes() - $bytes, '<', 25_000_000, 'the router does not keep what is large');
+
+# Who has a value beyond the first few by which a group is looked up is found, too.
+$owner->do(q{SELECT kin_tr.create_worker('dora', '{"no": 8020}', activity => 'Available', workspace => 'Theirs')});
+query_until($node, 'postgres', q{SELECT count(*) > 0 FROM kin_tr.reservations r JOIN kin_tr.workers w ON w.sid = r.worker_sid WHERE w.friendly_name = 'dora'},
+	'a worker who fits by the last of 8,000 values gets a task');
 
 # Very many timers that are due before those of Mine: these fire in time all the same,
 # also while each of Theirs that has fired is due once more.

@@ -35,6 +35,24 @@ is(value($dbh, q{SELECT string_agg(event_type, ' ' ORDER BY id DESC) LIKE 'worke
 	'its change of the worker is the last one');
 is_sound($dbh, 'beside another');
 
+# A trigger of the owner's that catches an error takes no event along that was there before.
+$dbh->do(q{CREATE FUNCTION stumble() RETURNS trigger LANGUAGE plpgsql AS $$
+	BEGIN
+		BEGIN
+			PERFORM 1 / 0;
+		EXCEPTION WHEN division_by_zero THEN
+		END;
+		RETURN NEW;
+	END $$});
+$dbh->do('CREATE TRIGGER stumble BEFORE UPDATE ON kin_tr.workers FOR EACH ROW EXECUTE FUNCTION stumble()');
+$dbh->do(q{SELECT kin_tr.update_worker_activity('Alice', 'Available')});
+$dbh->do('SELECT kin_tr.tick()');
+$offer = value($dbh, q{SELECT sid FROM kin_tr.active_reservations()});
+$dbh->do("SELECT kin_tr.reject_reservation('$offer', activity => 'Offline')");
+is(value($dbh, 'SELECT string_agg(event_type, $1 ORDER BY id) FROM kin_tr.events WHERE resource_sid = $2', ' ', $offer), 'reservation.created reservation.rejected',
+	'a trigger catches an error, and nothing is lost');
+is_sound($dbh, 'beside a trigger');
+
 $_->disconnect for $dbh, $busy, $waiting;
 $node->stop;
 done_testing();

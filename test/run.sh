@@ -63,7 +63,7 @@ step() {
 unit() {
     step unit bash -c 'mkdir -p build && cc -std=gnu11 -Wall -Wextra -O1 -g -fsanitize=address,undefined \
         -fno-sanitize-recover=undefined -Isrc -o build/expr_test test/unit/expr_test.c src/expr/*.c && build/expr_test &&
-        perl test/unit/rooms.pl'
+        perl test/unit/rooms.pl && perl test/unit/pg_config.pl'
 }
 
 readme() {

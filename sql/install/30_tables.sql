@@ -39,6 +39,7 @@ COMMENT ON COLUMN kin_tr.router_state.last_sweep IS 'when the sweep last ran, by
 COMMENT ON COLUMN kin_tr.router_state.only_row IS 'true: there is one row at most';
 INSERT INTO kin_tr.router_state DEFAULT VALUES;
 
+-- "scope" is in the key, as no null can be; not generated, for publications leave out what is.
 CREATE TABLE kin_tr.access (
     role          name NOT NULL,
     role_oid      oid NOT NULL,
@@ -52,7 +53,7 @@ COMMENT ON COLUMN kin_tr.access.role IS 'the role that it was given to; it count
 COMMENT ON COLUMN kin_tr.access.role_oid IS 'its OID';
 COMMENT ON COLUMN kin_tr.access.kind IS 'reader, app, supervisor or admin; each may do what those before it may';
 COMMENT ON COLUMN kin_tr.access.workspace_sid IS 'NULL: every workspace';
-COMMENT ON COLUMN kin_tr.access.scope IS 'the workspace, or all: part of the key, as no null can be; not generated, for a publication leaves that out';
+COMMENT ON COLUMN kin_tr.access.scope IS 'the workspace, or all';
 
 -- What grant_access() has given by PostgreSQL's GRANT, so that revoke_access() takes
 -- back nothing that somebody else has given.

@@ -98,10 +98,7 @@ take_error(MemoryContext context)
 
 /* ----------------------------------------------------------------- batches */
 
-/*
- * Rows are tried, and not waited for; this is for what nobody thought of.  It ends
- * with the transaction.
- */
+/* Rows are tried, and not waited for; this is for tables, and what nobody thought of. */
 void
 kt_wait_for_nobody(void)
 {

@@ -50,7 +50,7 @@ typedef struct KtBatch
  */
 extern void kt_batch_run(const KtTransactions *transactions, KtBatch *batch);
 
-/* In a process's transaction: a lock that somebody has is an error that is busy. */
+/* Until the (sub)transaction ends, a lock that somebody has is a busy error after 10 ms. */
 extern void kt_wait_for_nobody(void);
 
 /* Somebody else has what is wanted, so that trying again will do. */

@@ -421,7 +421,7 @@ kt_slots_enter_launcher(void)
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	enter(NULL, &slots->launcher);
 	LWLockRelease(lock);
-	/* Its predecessor's findings, of databases that may be gone. */
+	/* What the one before found is of databases that may be gone. */
 	for (int kind = 0; kind < KT_WORKER_KINDS; kind++)
 		kt_slots_set_all_missing(kind, NULL, 0);
 }

@@ -324,7 +324,7 @@ CREATE TABLE kin_tr.tasks (
 CREATE INDEX tasks_waiting ON kin_tr.tasks (group_key, order_key1, order_key2, sid)
     WHERE group_key IS NOT NULL;
 CREATE INDEX tasks_untried ON kin_tr.tasks (sid) WHERE NOT step_tried AND group_key IS NOT NULL;
-CREATE INDEX tasks_wake ON kin_tr.tasks (wake_at, sid) WHERE wake_at IS NOT NULL;
+CREATE INDEX tasks_wake ON kin_tr.tasks (workspace_sid, wake_at, sid) WHERE wake_at IS NOT NULL;
 CREATE INDEX tasks_finished ON kin_tr.tasks (finished_at, sid) WHERE finished_at IS NOT NULL;
 -- Of a call's sid so much as an index row has room for, whatever somebody calls a sid.
 CREATE INDEX tasks_call ON kin_tr.tasks (left(attributes ->> 'call_sid', 64)) WHERE attributes ? 'call_sid';
@@ -383,7 +383,7 @@ CREATE TABLE kin_tr.reservations (
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 CREATE INDEX reservations_task ON kin_tr.reservations (task_sid);
 CREATE INDEX reservations_worker ON kin_tr.reservations (worker_sid, sid) WHERE is_open;
-CREATE INDEX reservations_wake ON kin_tr.reservations (times_out_at, sid) WHERE times_out_at IS NOT NULL;
+CREATE INDEX reservations_wake ON kin_tr.reservations (workspace_sid, times_out_at, sid) WHERE times_out_at IS NOT NULL;
 -- Without it the planner takes "pending" for as rare among the open ones as it is
 -- among all, and for a worker's next offer reads every dead row of the last minute.
 CREATE STATISTICS kin_tr.reservations_open (mcv) ON is_open, reservation_status FROM kin_tr.reservations;

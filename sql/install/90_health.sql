@@ -171,11 +171,12 @@ BEGIN
                 ELSE 'none is late' END
       FROM (SELECT max(d.late) AS late, (array_agg(d.sid ORDER BY d.late DESC))[1] AS sid
               FROM (SELECT f.sid, extract(epoch FROM kin_tr.now() - f.at) * 1000 AS late
-                      FROM ((SELECT t.sid, t.wake_at AS at FROM kin_tr.tasks t
-                              WHERE t.wake_at IS NOT NULL ORDER BY t.wake_at, t.sid LIMIT 1)
-                            UNION ALL
-                            (SELECT r.sid, r.times_out_at FROM kin_tr.reservations r
-                              WHERE r.times_out_at IS NOT NULL ORDER BY r.times_out_at, r.sid LIMIT 1)) f) d) t;
+                      FROM kin_tr.workspaces w,
+                           LATERAL ((SELECT t.sid, t.wake_at AS at FROM kin_tr.tasks t
+                                      WHERE t.workspace_sid = w.sid AND t.wake_at IS NOT NULL ORDER BY t.wake_at, t.sid LIMIT 1)
+                                    UNION ALL
+                                    (SELECT r.sid, r.times_out_at FROM kin_tr.reservations r
+                                      WHERE r.workspace_sid = w.sid AND r.times_out_at IS NOT NULL ORDER BY r.times_out_at, r.sid LIMIT 1)) f) d) t;
     RETURN QUERY
     SELECT 'moves', CASE WHEN acts AND m.late > 30000 THEN 'fault' ELSE 'ok' END,
            CASE WHEN m.late > 30000 THEN format('task %s should be in history since %s: is it locked, or housekeeping behind?',

@@ -295,10 +295,7 @@ settle(KtRouter *router, Work *work, KtTurn *turn)
 			kt_assign_forget(router, &proposal->head.sid);
 			break;
 		case DONE:
-			router->next_timer = Min(router->next_timer, work->times_out_at);
-			/* A clock that was set back: what is due behind the mark has yet to be looked at. */
-			if (work->times_out_at <= router->reservations_mark.at)
-				router->reservations_mark = (KtMark) {work->times_out_at - 1};
+			kt_timers_note_reservation(router, &proposal->group->space->sid, work->times_out_at);
 			proposal->group->nbusy = 0;
 			clear_suspect(router, &proposal->head.sid);
 			break;

@@ -49,13 +49,18 @@ apply_reservation_event(KtRouter *router, const KtEventRef *event)
 		KtPoolWorker *worker = kt_pool_worker(router->pool, &event->worker);
 		int			channel = worker ? kt_space_channel(worker->space, &event->channel) : -1;
 
-		/* Made by another process, or by this one, which knows it. */
-		if (kt_pool_open(router->pool, &event->resource, &event->worker, &event->task,
-						 &event->channel, false) && channel >= 0)
+		/* Made by another process; or by this one, which knows it. */
+		if (!kt_pool_open(router->pool, &event->resource, &event->worker, &event->task, &event->channel, false))
+			return;
+		kt_timers_note_reservation(router, &event->workspace, event->date);
+		if (channel >= 0)
 			kt_pool_mark_reserved(router->pool, worker, channel, event->date);
 	}
 	else if (strcmp(what, "accepted") == 0)
+	{
 		kt_pool_set_accepted(router->pool, &event->resource, true);
+		kt_timers_note_assigned(router, &event->workspace, event->date);
+	}
 	else if (strcmp(what, "wrapup") == 0)
 		kt_pool_set_accepted(router->pool, &event->resource, false);
 	else

@@ -79,8 +79,7 @@ kt_router_load(KtRouter *router)
 	kt_quarantine_load(router->quarantine);
 	make_pool(router);
 	router->loading = KT_LOAD_WORKERS;
-	router->tasks_mark = router->reservations_mark = router->moves_mark = (KtMark) {DT_NOBEGIN};
-	router->next_timer = DT_NOBEGIN;
+	router->moves_mark = (KtMark) {DT_NOBEGIN};
 	kt_spi_end(&spi);
 	MemoryContextSwitchTo(old);
 }
@@ -287,7 +286,7 @@ open_spaces(KtRouter *router)
 	{
 		KtSpace    *space = dlist_container(KtSpace, of_closed, iter.cur);
 
-		if (!kt_looks_have(router->worker_looks, &space->sid))
+		if (kt_looks_count(router->worker_looks, &space->sid) == 0)
 			kt_pool_open_space(router->pool, space);
 	}
 }
@@ -305,7 +304,7 @@ complete_spaces(KtRouter *router)
 	{
 		KtSpace    *space = dlist_container(KtSpace, of_lacking, iter.cur);
 
-		if (!space->closed && !kt_looks_have(router->group_looks, &space->sid))
+		if (!space->closed && kt_looks_count(router->group_looks, &space->sid) == 0)
 			reload(router, &space->sid);
 	}
 }

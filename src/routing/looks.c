@@ -207,12 +207,12 @@ kt_looks_drain(KtLooks *looks, const KtSid *workspace,
 		empty(queue);
 }
 
-bool
-kt_looks_have(const KtLooks *looks, const KtSid *workspace)
+int
+kt_looks_count(const KtLooks *looks, const KtSid *workspace)
 {
 	const Queue *queue = hash_search(looks->queues, workspace, HASH_FIND, NULL);
 
-	return queue != NULL && queue->first < queue->length;
+	return queue != NULL ? queue->length - queue->first : 0;
 }
 
 bool

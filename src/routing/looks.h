@@ -29,7 +29,7 @@ extern int	kt_looks_take_where(KtLooks *looks, bool (*may) (void *arg, const KtS
 extern void kt_looks_drain(KtLooks *looks, const KtSid *workspace,
 						   void (*take) (void *arg, const KtSid *workspace, const void *object), void *arg);
 
-extern bool kt_looks_have(const KtLooks *looks, const KtSid *workspace);
+extern int	kt_looks_count(const KtLooks *looks, const KtSid *workspace);
 
 extern bool kt_looks_are_left(const KtLooks *looks);
 

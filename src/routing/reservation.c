@@ -564,7 +564,7 @@ kin_tr_accept_reservation(PG_FUNCTION_ARGS)
 	{
 		kt_task_transition(call.task, KT_TASK_ASSIGNED);
 		call.task->open_reservations = 1;
-		call.task->expires_at = call.now + 24 * USECS_PER_HOUR;
+		call.task->expires_at = call.now + KT_ASSIGNED_LIMIT;
 		/* Mostly it is woken before that, and so the update stays HOT. */
 		call.task->wake_at = Min(call.task->wake_at, call.task->expires_at);
 		kt_task_store(call.task, call.now);

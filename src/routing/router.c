@@ -58,8 +58,7 @@ kt_router_create(MemoryContext parent)
 	router->walks = kt_looks_create(context, sizeof(KtWalk));
 	router->postponed = kt_looks_create(context, sizeof(pg_uuid_t));
 	router->unsettled = kt_looks_create(context, sizeof(KtUnsettled));
-	router->due_tasks = kt_looks_create(context, sizeof(KtSid));
-	router->due_reservations = kt_looks_create(context, sizeof(KtSid));
+	router->timers = kt_timers_create(context);
 	router->moves_mark = (KtMark) {DT_NOBEGIN};
 	return router;
 }
@@ -100,8 +99,7 @@ kt_router_forget(KtRouter *router)
 	kt_looks_clear(router->walks);
 	kt_looks_clear(router->postponed);
 	kt_looks_clear(router->unsettled);
-	kt_looks_clear(router->due_tasks);
-	kt_looks_clear(router->due_reservations);
+	kt_timers_clear(router->timers);
 	forget_suspects(router);
 }
 
@@ -494,12 +492,15 @@ int64
 kt_router_wait(KtRouter *router)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	int64		wait = router->next_timer <= now ? 0 : router->next_timer - now;
+	TimestampTz expected;
+	int64		wait;
 	int64		next;
 
 	/* It has forgotten all, and is to load it. */
 	if (router->pool == NULL)
 		return 0;
+	expected = kt_timers_expected(router);
+	wait = expected <= now ? 0 : expected - now;
 	next = kt_pool_next_wait(router->pool);
 	if (next != PG_INT64_MAX)
 		wait = Min(wait, Max(next - kt_monotonic(), 0));
@@ -670,10 +671,12 @@ Datum
 kin_tr_next_due(PG_FUNCTION_ARGS)
 {
 	static KtPlan plan = {
-		"SELECT least((SELECT wake_at FROM kin_tr.tasks WHERE wake_at IS NOT NULL"
-		"              ORDER BY wake_at LIMIT 1),"
-		"             (SELECT times_out_at FROM kin_tr.reservations WHERE times_out_at IS NOT NULL"
-		"              ORDER BY times_out_at LIMIT 1))", ""
+		"SELECT min(least("
+		"    (SELECT wake_at FROM kin_tr.tasks WHERE workspace_sid = w.sid AND wake_at IS NOT NULL"
+		"      ORDER BY wake_at LIMIT 1),"
+		"    (SELECT times_out_at FROM kin_tr.reservations WHERE workspace_sid = w.sid AND times_out_at IS NOT NULL"
+		"      ORDER BY times_out_at LIMIT 1)))"
+		"  FROM kin_tr.workspaces w", ""
 	};
 	KtSpi		spi;
 	bool		isnull;

@@ -17,7 +17,7 @@
 #include "routing/quarantine.h"
 #include "routing/retry.h"
 
-/* Up to where timers have been fired, in the order of their index. */
+/* Up to where the rows of an index have been looked at, by its order. */
 typedef struct KtMark
 {
 	TimestampTz at;
@@ -64,6 +64,8 @@ typedef enum KtLoading
 	KT_LOAD_GROUPS
 } KtLoading;
 
+typedef struct KtTimers KtTimers;
+
 typedef struct KtRouter
 {
 	MemoryContext context;		/* of all below */
@@ -80,11 +82,7 @@ typedef struct KtRouter
 	List	   *large;			/* KtLarge: transactions that it has seen, and has yet to read in pieces */
 	uint64		own_xid;		/* tick(): own events up to own_event are known */
 	int64		own_event;
-	KtMark		tasks_mark;
-	KtMark		reservations_mark;
-	TimestampTz next_timer;		/* none is due before */
-	KtLooks    *due_tasks;		/* whose timers are behind the marks, and have yet to be fired */
-	KtLooks    *due_reservations;
+	KtTimers   *timers;
 	KtMark		moves_mark;		/* finished tasks before it have been moved, or are in the retries */
 	int64		moves_began;	/* when the mark was at its beginning, by the monotonic clock */
 	KtRetries  *retries;
@@ -189,11 +187,26 @@ extern void kt_assign(KtRouter *router, const KtTransactions *transactions, KtTu
 /* assign.c: a task has changed or ended, so that its assignment failed before says nothing. */
 extern void kt_assign_forget(KtRouter *router, const KtSid *task);
 
-/* timers.c: fires what is due. */
+/* timers.c: when what is due in which workspace; it knows nothing at first, and asks. */
+extern KtTimers *kt_timers_create(MemoryContext parent);
+extern void kt_timers_clear(KtTimers *timers);
+
+/* A row of a task says so; one was assigned then; a reservation is due then at the earliest. */
+extern void kt_timers_note_task(KtRouter *router, const KtSid *workspace, const KtSid *task, TimestampTz wake_at);
+extern void kt_timers_note_assigned(KtRouter *router, const KtSid *workspace, TimestampTz at);
+extern void kt_timers_note_reservation(KtRouter *router, const KtSid *workspace, TimestampTz at);
+
+/* Rows may have changed without a word: all are asked again. */
+extern void kt_timers_ask_all(KtTimers *timers);
+
+/* Fires what is due. */
 extern void kt_timers_fire(KtRouter *router, const KtTransactions *transactions, KtTurn *turn,
 						   const KtLimits *limits);
-extern TimestampTz kt_timers_next(KtRouter *router);	/* KT_NEVER: none */
 extern bool kt_timers_are_due(const KtRouter *router);
+
+/* Nothing is due before; and when the next one is, inside kt_spi_begin() .. end(); KT_NEVER: none. */
+extern TimestampTz kt_timers_expected(const KtRouter *router);
+extern TimestampTz kt_timers_next(KtRouter *router);
 
 /*
  * sweep.c: looks whether an edge was missed, for about so many microseconds at a

@@ -287,20 +287,6 @@ step_of_row(uint64 row)
 	return step;
 }
 
-/*
- * Where the timers have passed its time it is due.  They do not go back there: who is
- * far behind with his own would have them list those again and again, and others' never.
- */
-static void
-note_wake(KtRouter *router, const KtSid *workspace, const KtSid *task, TimestampTz wake_at)
-{
-	if (wake_at <= Min(router->tasks_mark.at, router->pool->now))
-		kt_looks_add(router->due_tasks, workspace, task);
-	else if (wake_at <= router->tasks_mark.at)
-		router->tasks_mark = (KtMark) {wake_at};
-	router->next_timer = Min(router->next_timer, wake_at);
-}
-
 /* Of a group that cannot be made: an event will tell of what it goes by. */
 static void
 postpone(KtRouter *router, uint64 row)
@@ -323,7 +309,7 @@ put_task(KtRouter *router, uint64 row)
 
 	head.sid = kt_column_sid(row, 1);
 	if (!kt_column_is_null(row, 15))
-		note_wake(router, &step.workspace, &head.sid, kt_column_int64(row, 15));
+		kt_timers_note_task(router, &step.workspace, &head.sid, kt_column_int64(row, 15));
 	if (kt_column_is_null(row, 3) || kt_retry_is_kept(router->retries, &head.sid))
 	{
 		kt_pool_remove_task(router->pool, &head.sid);
@@ -531,9 +517,9 @@ put_reservation(KtRouter *router, uint64 row)
 		return;
 	if (channel >= 0)
 		kt_pool_note_reserved(router->pool, worker, channel, created);
-	if (kt_column_bool(row, 7))
-		(void) kt_pool_open(router->pool, &sid, &worker_sid, &task, &channel_sid,
-					 strcmp(status, "accepted") == 0);
+	if (kt_column_bool(row, 7) &&
+		kt_pool_open(router->pool, &sid, &worker_sid, &task, &channel_sid, strcmp(status, "accepted") == 0))
+		kt_timers_note_reservation(router, &workspace, created);
 }
 
 #define RESERVATION_COLUMNS "sid, worker_sid, task_sid, task_channel_sid, reservation_status, date_created, is_open," \

@@ -6,6 +6,7 @@
  * assign is either news that the router has not read yet, and it assigns that itself in
  * its next turn; or it was told of it and did not see that the two fit: a
  * missed edge, which is a fault of the router.  health() shows their number.
+ * Timers that somebody has changed without a word are found then, too.
  */
 #include "postgres.h"
 
@@ -233,6 +234,8 @@ judge(KtRouter *router, const KtTransactions *transactions)
 bool
 kt_router_sweep(KtRouter *router, const KtTransactions *transactions, int64 slice)
 {
+	if (!kt_router_is_sweeping())
+		kt_timers_ask_all(router->timers);
 	if (nfound == 0 && look_for_pairs(router, transactions, slice))
 		return true;
 	/* News that the router has not seen, or not got through, is no missed edge. */

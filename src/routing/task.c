@@ -25,9 +25,6 @@
 #include "routing/reservation.h"
 #include "routing/task.h"
 
-/* An assigned task is deleted by the system after so long. */
-#define ASSIGNED_LIMIT	(24 * USECS_PER_HOUR)
-
 static const char *const status_names[] = {
 	[KT_TASK_NEW] = "new",
 	[KT_TASK_PENDING] = "pending",

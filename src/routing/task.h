@@ -31,6 +31,9 @@ typedef enum KtTaskStatus
 /* A moment that a column has NULL for. */
 #define KT_NEVER	DT_NOEND
 
+/* An assigned task is deleted by the system after so long. */
+#define KT_ASSIGNED_LIMIT	(24 * USECS_PER_HOUR)
+
 /* filter of a task that no workflow places: routed directly */
 #define KT_DIRECT	(-1)
 

@@ -3,15 +3,20 @@
  *		Fires what is due: time-outs of reservations, steps and tasks.
  *
  * A timer is a column, wake_at of a task or times_out_at of a reservation, that
- * says when to look at the row at the latest.  All before a mark have been
- * looked at, so each search starts there: under an old snapshot it would else
- * walk over every timer that has fired since.  What is created or changed moves
- * the mark back where it must.  What is due is listed, and then fired, each workspace
- * in its turn: many timers of one hold up nobody else's.
+ * says when to look at the row at the latest.  Each workspace's timers of a kind
+ * have a watch, which knows when the next one is due, and is asked for what is due
+ * only then: nobody's timers wait behind those of another workspace.  All before the
+ * watch's mark have been looked at, so each search starts there: under an old snapshot
+ * it would else walk over every timer that has fired since.  What is created or
+ * changed moves the mark back where it must.  What is due is listed, and then fired, each
+ * workspace in its turn.
  */
 #include "postgres.h"
 
+#include "lib/ilist.h"
+#include "lib/pairingheap.h"
 #include "miscadmin.h"
+#include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -23,31 +28,366 @@
 
 #define BATCH_SIZE 64
 
-/* Timers that are listed at a time. */
-#define LIST_SIZE 512
+/* Timers that are listed at a time: few, and more where all of them were due. */
+#define FEW 4
+#define MANY 512
 
-/* A kind of timer: what is due of it, behind a mark, in the order of its index. */
-typedef struct Kind
+/* A watch that has listed so many waits until some of them have been fired. */
+#define MOST_LISTED 1024
+
+typedef enum Kind
 {
-	KtPlan		due;
-	KtPlan		next;
+	RESERVATIONS,
+	TASKS
 } Kind;
 
-static Kind tasks = {
-	{"SELECT sid, wake_at, workspace_sid FROM kin_tr.tasks"
-	" WHERE (wake_at, sid) > ($1, $4) AND wake_at <= $2 ORDER BY wake_at, sid LIMIT $3", "zzis"},
-	/* That it is not null does not follow from the comparison of rows, and the index needs it. */
-	{"SELECT wake_at FROM kin_tr.tasks WHERE wake_at IS NOT NULL AND (wake_at, sid) > ($1, $2)"
-	" ORDER BY wake_at, sid LIMIT 1", "zs"}
+#define KINDS 2
+
+/* Behind a mark, in the order of the index. */
+static KtPlan next_timers[KINDS] = {
+	[RESERVATIONS] = {
+		"SELECT sid, times_out_at FROM kin_tr.reservations WHERE workspace_sid = $1"
+		/* That it is not null does not follow from the comparison of rows, and the index needs it. */
+		" AND times_out_at IS NOT NULL AND (times_out_at, sid) > ($2, $3)"
+		" ORDER BY times_out_at, sid LIMIT $4", "szsi"
+	},
+	[TASKS] = {
+		"SELECT sid, wake_at FROM kin_tr.tasks WHERE workspace_sid = $1"
+		" AND wake_at IS NOT NULL AND (wake_at, sid) > ($2, $3) ORDER BY wake_at, sid LIMIT $4", "szsi"
+	}
 };
 
-static Kind reservations = {
-	{"SELECT sid, times_out_at, workspace_sid FROM kin_tr.reservations"
-	" WHERE (times_out_at, sid) > ($1, $4) AND times_out_at <= $2"
-	" ORDER BY times_out_at, sid LIMIT $3", "zzis"},
-	{"SELECT times_out_at FROM kin_tr.reservations WHERE times_out_at IS NOT NULL"
-	" AND (times_out_at, sid) > ($1, $2) ORDER BY times_out_at, sid LIMIT 1", "zs"}
+typedef struct Key
+{
+	KtSid		workspace;
+	uint8		kind;
+} Key;
+
+StaticAssertDecl(sizeof(Key) == sizeof(KtSid) + 1, "a key has no padding");
+
+typedef struct Watch
+{
+	Key			key;			/* hash key */
+	KtMark		mark;			/* those before it are listed, or have been fired */
+	TimestampTz next;			/* none behind it is due before */
+	int			limit;			/* how many to list */
+	bool		due;			/* it is in the list of these; else in the heap */
+	dlist_node	of_due;
+	pairingheap_node by_next;
+	uint64		round;			/* in which its workspace was last found */
+} Watch;
+
+struct KtTimers
+{
+	MemoryContext context;
+	HTAB	   *watches;
+	pairingheap *by_next;		/* watches: the one that is due next, first */
+	dlist_head	due;			/* watches, each in its turn */
+	bool		asks_all;		/* all workspaces are to be asked */
+	uint64		rounds;			/* of that */
+	KtLooks    *listed[KINDS];	/* what is due and has yet to be fired */
 };
+
+static int
+compare_next(const pairingheap_node *a, const pairingheap_node *b, void *arg)
+{
+	TimestampTz first = pairingheap_const_container(Watch, by_next, a)->next;
+	TimestampTz second = pairingheap_const_container(Watch, by_next, b)->next;
+
+	return first < second ? 1 : first > second ? -1 : 0;
+}
+
+static void
+initialize(KtTimers *timers)
+{
+	HASHCTL		watch = {.keysize = sizeof(Key), .entrysize = sizeof(Watch), .hcxt = timers->context};
+	MemoryContext old = MemoryContextSwitchTo(timers->context);
+
+	timers->watches = hash_create("kin_tr watches of timers", 16, &watch, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	timers->by_next = pairingheap_allocate(compare_next, NULL);
+	dlist_init(&timers->due);
+	timers->asks_all = true;
+	MemoryContextSwitchTo(old);
+}
+
+KtTimers *
+kt_timers_create(MemoryContext parent)
+{
+	KtTimers   *timers = MemoryContextAllocZero(parent, sizeof(KtTimers));
+
+	timers->context = AllocSetContextCreate(parent, "kin_tr timers", ALLOCSET_SMALL_SIZES);
+	for (Kind kind = 0; kind < KINDS; kind++)
+		timers->listed[kind] = kt_looks_create(parent, sizeof(KtSid));
+	initialize(timers);
+	return timers;
+}
+
+void
+kt_timers_clear(KtTimers *timers)
+{
+	MemoryContextReset(timers->context);
+	for (Kind kind = 0; kind < KINDS; kind++)
+		kt_looks_clear(timers->listed[kind]);
+	initialize(timers);
+}
+
+void
+kt_timers_ask_all(KtTimers *timers)
+{
+	timers->asks_all = true;
+}
+
+/* ---------------------------------------------------------------- watches */
+
+static Watch *
+find_watch(KtTimers *timers, const KtSid *workspace, Kind kind)
+{
+	Key			key = {*workspace, kind};
+	bool		found;
+	Watch	   *watch = hash_search(timers->watches, &key, HASH_ENTER, &found);
+
+	if (found)
+		return watch;
+	memset((char *) watch + sizeof(Key), 0, sizeof(Watch) - sizeof(Key));
+	watch->mark = (KtMark) {DT_NOBEGIN};
+	watch->next = DT_NOBEGIN;
+	watch->limit = FEW;
+	watch->round = timers->rounds;
+	pairingheap_add(timers->by_next, &watch->by_next);
+	return watch;
+}
+
+static void
+set_next(KtTimers *timers, Watch *watch, TimestampTz next)
+{
+	pairingheap_remove(timers->by_next, &watch->by_next);
+	watch->next = next;
+	pairingheap_add(timers->by_next, &watch->by_next);
+}
+
+static void
+expect(KtTimers *timers, Watch *watch, TimestampTz at)
+{
+	if (!watch->due && at < watch->next)
+		set_next(timers, watch, at);
+}
+
+/* Nothing more of it is due. */
+static void
+rest(KtTimers *timers, Watch *watch, TimestampTz next)
+{
+	dlist_delete(&watch->of_due);
+	watch->due = false;
+	watch->limit = FEW;
+	watch->next = next;
+	pairingheap_add(timers->by_next, &watch->by_next);
+}
+
+static void
+drop_watch(KtTimers *timers, Watch *watch)
+{
+	if (watch->due)
+		dlist_delete(&watch->of_due);
+	else
+		pairingheap_remove(timers->by_next, &watch->by_next);
+	hash_search(timers->watches, &watch->key, HASH_REMOVE, NULL);
+}
+
+static TimestampTz
+first_next(const KtTimers *timers)
+{
+	if (!dlist_is_empty((dlist_head *) &timers->due))
+		return DT_NOBEGIN;
+	return pairingheap_is_empty(timers->by_next) ? KT_NEVER :
+		pairingheap_container(Watch, by_next, pairingheap_first(timers->by_next))->next;
+}
+
+static void
+find_due(KtTimers *timers, TimestampTz now)
+{
+	while (!pairingheap_is_empty(timers->by_next))
+	{
+		Watch	   *watch = pairingheap_container(Watch, by_next, pairingheap_first(timers->by_next));
+
+		if (watch->next > now)
+			break;
+		pairingheap_remove_first(timers->by_next);
+		watch->due = true;
+		dlist_push_tail(&timers->due, &watch->of_due);
+	}
+}
+
+/* Also those who have changed a row without a word to the log get their time, at the next sweep. */
+static void
+ask_all(KtRouter *router)
+{
+	static KtPlan plan = {"SELECT sid FROM kin_tr.workspaces", ""};
+	KtTimers   *timers = router->timers;
+	uint64		n = kt_spi_latest(&plan, NULL, NULL);
+	HASH_SEQ_STATUS scan;
+	Watch	   *watch;
+
+	timers->rounds++;
+	for (uint64 i = 0; i < n; i++)
+	{
+		KtSid		workspace = kt_column_sid(i, 1);
+
+		for (Kind kind = 0; kind < KINDS && kt_pool_may_use(router->pool, &workspace); kind++)
+		{
+			watch = find_watch(timers, &workspace, kind);
+			watch->round = timers->rounds;
+			expect(timers, watch, DT_NOBEGIN);
+		}
+	}
+	hash_seq_init(&scan, timers->watches);
+	while ((watch = hash_seq_search(&scan)) != NULL)
+		if (watch->round != timers->rounds)
+			drop_watch(timers, watch);
+	timers->asks_all = false;
+}
+
+/*
+ * Where the watch has passed its time it is due.  A watch does not go back there: who
+ * changes an overdue task again and again would have it list those before it each time.
+ */
+void
+kt_timers_note_task(KtRouter *router, const KtSid *workspace, const KtSid *task, TimestampTz wake_at)
+{
+	KtTimers   *timers = router->timers;
+	Watch	   *watch;
+
+	if (!kt_pool_may_use(router->pool, workspace))
+		return;
+	watch = find_watch(timers, workspace, TASKS);
+	if (wake_at <= Min(watch->mark.at, router->pool->now))
+	{
+		kt_looks_add(timers->listed[TASKS], workspace, task);
+		return;
+	}
+	if (wake_at <= watch->mark.at)
+		watch->mark = (KtMark) {wake_at};
+	expect(timers, watch, wake_at);
+}
+
+void
+kt_timers_note_assigned(KtRouter *router, const KtSid *workspace, TimestampTz at)
+{
+	expect(router->timers, find_watch(router->timers, workspace, TASKS), at + KT_ASSIGNED_LIMIT);
+}
+
+void
+kt_timers_note_reservation(KtRouter *router, const KtSid *workspace, TimestampTz at)
+{
+	Watch	   *watch = find_watch(router->timers, workspace, RESERVATIONS);
+
+	if (at <= watch->mark.at)
+		watch->mark = (KtMark) {at};
+	expect(router->timers, watch, at);
+}
+
+/* ------------------------------------------------------------------- list */
+
+static bool
+are_listed(const KtTimers *timers)
+{
+	return kt_looks_are_left(timers->listed[RESERVATIONS]) || kt_looks_are_left(timers->listed[TASKS]);
+}
+
+static uint64
+read_watch(const Watch *watch, int most)
+{
+	Datum		values[] = {
+		SidPGetDatum(&watch->key.workspace), TimestampTzGetDatum(watch->mark.at),
+		SidPGetDatum(&watch->mark.sid), Int32GetDatum(most)
+	};
+
+	return kt_spi_latest(&next_timers[watch->key.kind], values, NULL);
+}
+
+/* Some of a watch that are due; where there are no more, it rests until the next. */
+static void
+list_watch(KtRouter *router, Watch *watch)
+{
+	KtTimers   *timers = router->timers;
+	uint64		n = read_watch(watch, watch->limit);
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		KtMark		mark = {.sid = kt_column_sid(i, 1), .at = kt_column_int64(i, 2)};
+
+		if (mark.at > router->pool->now)
+		{
+			/* All up to now, whatever their sids. */
+			memset(&watch->mark.sid, 0xff, sizeof(KtSid));
+			watch->mark.at = router->pool->now;
+			rest(timers, watch, mark.at);
+			return;
+		}
+		watch->mark = mark;
+		kt_looks_add(timers->listed[watch->key.kind], &watch->key.workspace, &mark.sid);
+	}
+	if (n < watch->limit)
+	{
+		memset(&watch->mark.sid, 0xff, sizeof(KtSid));
+		watch->mark.at = router->pool->now;
+		rest(timers, watch, KT_NEVER);
+		return;
+	}
+	watch->limit = Min(watch->limit * 4, MANY);
+	dlist_delete(&watch->of_due);
+	dlist_push_tail(&timers->due, &watch->of_due);
+}
+
+/* A round of the watches that are due; false where none of them has more to list, or the time is over. */
+static bool
+list_round(KtRouter *router, int64 until)
+{
+	KtTimers   *timers = router->timers;
+	dlist_mutable_iter iter;
+	bool		any = false;
+
+	dlist_foreach_modify(iter, &timers->due)
+	{
+		Watch	   *watch = dlist_container(Watch, of_due, iter.cur);
+
+		CHECK_FOR_INTERRUPTS();
+		if (kt_looks_count(timers->listed[watch->key.kind], &watch->key.workspace) >= MOST_LISTED)
+			continue;
+		list_watch(router, watch);
+		any = true;
+		if (kt_monotonic() > until)
+			return false;
+	}
+	return any;
+}
+
+/* What is due, each watch in its turn. */
+static void
+list_until(KtRouter *router, int64 until)
+{
+	if (router->timers->asks_all)
+		ask_all(router);
+	find_due(router->timers, router->pool->now);
+	while (list_round(router, until))
+		continue;
+}
+
+static void
+list_due(KtRouter *router, const KtTransactions *transactions, int64 slice)
+{
+	MemoryContext context = CurrentMemoryContext;
+	int64		until = kt_monotonic() + slice;
+	KtSpi		spi;
+
+	transactions->begin();
+	kt_spi_begin(&spi);
+	list_until(router, until);
+	kt_spi_end(&spi);
+	transactions->commit();
+	MemoryContextSwitchTo(context);
+}
+
+/* ------------------------------------------------------------------- fire */
 
 /* What became of a timer. */
 typedef enum Fired
@@ -61,76 +401,31 @@ typedef enum Fired
 	FAILED
 } Fired;
 
-typedef struct Timers
+typedef struct Firing
 {
 	KtRouter   *router;
 	bool		retried;		/* they were due before */
 	int			n;
 	KtSid		due[BATCH_SIZE];
 	Fired		fired[BATCH_SIZE];
-} Timers;
-
-/* Some of a kind that are due; true where there are more. */
-static bool
-list_kind(KtRouter *router, Kind *kind, KtMark *mark, KtLooks *due)
-{
-	Datum		values[] = {
-		TimestampTzGetDatum(mark->at), TimestampTzGetDatum(router->pool->now),
-		Int32GetDatum(LIST_SIZE), SidPGetDatum(&mark->sid)
-	};
-	uint64		n = kt_spi_latest(&kind->due, values, NULL);
-
-	for (uint64 i = 0; i < n; i++)
-	{
-		KtSid		workspace = kt_column_sid(i, 3);
-
-		mark->sid = kt_column_sid(i, 1);
-		mark->at = kt_column_int64(i, 2);
-		if (kt_pool_may_use(router->pool, &workspace))
-			kt_looks_add(due, &workspace, &mark->sid);
-	}
-	if (n == LIST_SIZE)
-		return true;
-	/* All up to now, whatever their sids. */
-	mark->at = router->pool->now;
-	memset(&mark->sid, 0xff, sizeof(KtSid));
-	return false;
-}
-
-/* What is due of both kinds, for so many microseconds; true where there is more. */
-static bool
-list_due(KtRouter *router, const KtTransactions *transactions, int64 slice)
-{
-	MemoryContext context = CurrentMemoryContext;
-	int64		until = kt_monotonic() + slice;
-	bool		more;
-	KtSpi		spi;
-
-	transactions->begin();
-	kt_spi_begin(&spi);
-	do
-	{
-		CHECK_FOR_INTERRUPTS();
-		more = list_kind(router, &reservations, &router->reservations_mark, router->due_reservations);
-		more = list_kind(router, &tasks, &router->tasks_mark, router->due_tasks) || more;
-	} while (more && kt_monotonic() < until);
-	kt_spi_end(&spi);
-	transactions->commit();
-	MemoryContextSwitchTo(context);
-	return more;
-}
+} Firing;
 
 static Fired
 fire_task(KtRouter *router, const KtSid *sid)
 {
 	KtTask	   *task;
+	KtDue		due;
 
 	if (!kt_task_try_lock(sid, &task))
 		return BUSY;
 	if (task == NULL || task->wake_at > router->pool->now ||
 		!kt_pool_may_use(router->pool, &task->workspace))
 		return NOTHING;
-	switch (kt_task_due(router->pool->config, task, router->pool->now))
+	due = kt_task_due(router->pool->config, task, router->pool->now);
+	/* Of its next time no event tells, where that is all that has changed. */
+	if (task->wake_at > router->pool->now)
+		kt_timers_note_task(router, &task->workspace, sid, task->wake_at);
+	switch (due)
 	{
 		case KT_DUE_MOVED:
 			return MOVED;
@@ -162,21 +457,21 @@ fire_reservation(KtRouter *router, const KtSid *sid)
 static void
 fire(void *context, int from, int n)
 {
-	Timers	   *timers = context;
+	Firing	   *firing = context;
 	MemoryContext each = AllocSetContextCreate(CurrentMemoryContext, "kin_tr timer", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(each);
 
 	for (int i = from; i < from + n; i++)
 	{
-		const KtSid *sid = &timers->due[i];
+		const KtSid *sid = &firing->due[i];
 
 		CHECK_FOR_INTERRUPTS();
 		/* One in quarantine that the mark comes by is left to its time. */
-		if (!timers->retried && kt_retry_is_kept(timers->router->retries, sid))
-			timers->fired[i] = NOTHING;
+		if (!firing->retried && kt_retry_is_kept(firing->router->retries, sid))
+			firing->fired[i] = NOTHING;
 		else
-			timers->fired[i] = kt_sid_is(sid, KT_TASK) ? fire_task(timers->router, sid) :
-				fire_reservation(timers->router, sid);
+			firing->fired[i] = kt_sid_is(sid, KT_TASK) ? fire_task(firing->router, sid) :
+				fire_reservation(firing->router, sid);
 		MemoryContextReset(each);
 	}
 	MemoryContextSwitchTo(old);
@@ -186,19 +481,19 @@ fire(void *context, int from, int n)
 static void
 note_failure(void *context, int item, const ErrorData *error)
 {
-	Timers	   *timers = context;
+	Firing	   *firing = context;
 
-	timers->fired[item] = kt_error_is_busy(error) ? BUSY : FAILED;
-	if (timers->fired[item] == FAILED)
-		kt_quarantine_note(timers->router->quarantine, &timers->due[item], KT_RETRY_TIMER, "timer", error);
+	firing->fired[item] = kt_error_is_busy(error) ? BUSY : FAILED;
+	if (firing->fired[item] == FAILED)
+		kt_quarantine_note(firing->router->quarantine, &firing->due[item], KT_RETRY_TIMER, "timer", error);
 }
 
 static void
-count(const Timers *timers, KtTurn *turn)
+count(const Firing *firing, KtTurn *turn)
 {
-	for (int i = 0; i < timers->n; i++)
+	for (int i = 0; i < firing->n; i++)
 	{
-		Fired		fired = timers->fired[i];
+		Fired		fired = firing->fired[i];
 
 		turn->timed_out += fired == TIMED_OUT;
 		turn->moved += fired == MOVED;
@@ -207,118 +502,121 @@ count(const Timers *timers, KtTurn *turn)
 		turn->busy += fired == BUSY;
 		turn->failures += fired == FAILED;
 		if (fired == BUSY)
-			kt_retry_busy(timers->router->retries, &timers->due[i], KT_RETRY_TIMER);
+			kt_retry_busy(firing->router->retries, &firing->due[i], KT_RETRY_TIMER);
 	}
 }
 
 static void
-fire_batch(Timers *timers, const KtTransactions *transactions, KtTurn *turn)
+fire_batch(Firing *firing, const KtTransactions *transactions, KtTurn *turn)
 {
-	KtBatch		batch = {timers, timers->n, .run = fire, .failed = note_failure};
+	KtBatch		batch = {firing, firing->n, .run = fire, .failed = note_failure};
 
-	if (timers->n == 0)
+	if (firing->n == 0)
 		return;
 	kt_batch_run(transactions, &batch);
-	count(timers, turn);
+	count(firing, turn);
 }
 
 static void
 fire_some(KtRouter *router, const KtTransactions *transactions, KtLooks *due, KtTurn *turn, int most)
 {
-	Timers	   *timers = palloc(sizeof(Timers));
+	Firing	   *firing = palloc(sizeof(Firing));
 
-	timers->router = router;
-	timers->retried = false;
-	timers->n = kt_looks_take(due, timers->due, Min(most, BATCH_SIZE));
-	fire_batch(timers, transactions, turn);
-	pfree(timers);
+	firing->router = router;
+	firing->retried = false;
+	firing->n = kt_looks_take(due, firing->due, Min(most, BATCH_SIZE));
+	fire_batch(firing, transactions, turn);
+	pfree(firing);
 }
 
 /* Those that were due, and whose task or worker somebody held. */
 static void
 fire_retries(KtRouter *router, const KtTransactions *transactions, KtTurn *turn, int most)
 {
-	Timers	   *timers = palloc(sizeof(Timers));
-	KtSid	   *due = kt_retries_due(router->retries, KT_RETRY_TIMER, Min(most, BATCH_SIZE), &timers->n);
+	Firing	   *firing = palloc(sizeof(Firing));
+	KtSid	   *due = kt_retries_due(router->retries, KT_RETRY_TIMER, Min(most, BATCH_SIZE), &firing->n);
 
-	timers->router = router;
-	timers->retried = true;
-	memcpy(timers->due, due, sizeof(KtSid) * timers->n);
-	fire_batch(timers, transactions, turn);
-}
-
-static bool
-are_listed(const KtRouter *router)
-{
-	return kt_looks_are_left(router->due_reservations) || kt_looks_are_left(router->due_tasks);
-}
-
-/* A timer may be set for earlier without a word, but not for the next hour. */
-static void
-find_next(KtRouter *router, const KtTransactions *transactions)
-{
-	KtSpi		spi;
-	MemoryContext context = CurrentMemoryContext;
-
-	transactions->begin();
-	kt_spi_begin(&spi);
-	router->next_timer = Min(kt_timers_next(router), router->pool->now + USECS_PER_HOUR);
-	kt_spi_end(&spi);
-	transactions->commit();
-	MemoryContextSwitchTo(context);
+	firing->router = router;
+	firing->retried = true;
+	memcpy(firing->due, due, sizeof(KtSid) * firing->n);
+	fire_batch(firing, transactions, turn);
 }
 
 void
 kt_timers_fire(KtRouter *router, const KtTransactions *transactions, KtTurn *turn, const KtLimits *limits)
 {
 	MemoryContext old = MemoryContextSwitchTo(router->scratch);
+	KtTimers   *timers = router->timers;
 	int64		until = kt_monotonic() + limits->slice;
-	bool		more = false;
 
 	kt_turn_begin_work(turn);
 	if (kt_turn_left(turn, limits) > 0 && kt_retries_are_due(router->retries, KT_RETRY_TIMER))
 		fire_retries(router, transactions, turn, kt_turn_left(turn, limits));
-	if (router->pool->now >= router->next_timer)
+	if (timers->asks_all || first_next(timers) <= router->pool->now)
+		list_due(router, transactions, limits->slice / 2);
+	/* However long that took, some of each kind. */
+	do
 	{
-		more = list_due(router, transactions, limits->slice / 2);
-		while (are_listed(router) && kt_turn_left(turn, limits) > 0 && kt_monotonic() < until)
-		{
-			/* A reservation that times out puts its task back before its own timer is due. */
-			fire_some(router, transactions, router->due_reservations, turn, kt_turn_left(turn, limits));
-			fire_some(router, transactions, router->due_tasks, turn, kt_turn_left(turn, limits));
-		}
-		if (more || are_listed(router))
-			turn->more = true;
-		else
-			find_next(router, transactions);
-	}
+		/* A reservation that times out puts its task back before its own timer is due. */
+		fire_some(router, transactions, timers->listed[RESERVATIONS], turn, kt_turn_left(turn, limits));
+		fire_some(router, transactions, timers->listed[TASKS], turn, kt_turn_left(turn, limits));
+	} while (are_listed(timers) && kt_turn_left(turn, limits) > 0 && kt_monotonic() < until);
+	turn->more = turn->more || are_listed(timers) || first_next(timers) <= router->pool->now;
 	MemoryContextSwitchTo(old);
 }
 
 bool
 kt_timers_are_due(const KtRouter *router)
 {
-	return router->pool->now >= router->next_timer || kt_retries_are_due(router->retries, KT_RETRY_TIMER);
+	const KtTimers *timers = router->timers;
+
+	return timers->asks_all || are_listed(timers) || first_next(timers) <= router->pool->now ||
+		kt_retries_are_due(router->retries, KT_RETRY_TIMER);
 }
 
-static TimestampTz
-first_after(Kind *kind, const KtMark *mark)
+TimestampTz
+kt_timers_expected(const KtRouter *router)
 {
-	Datum		values[] = {TimestampTzGetDatum(mark->at), SidPGetDatum(&mark->sid)};
+	const KtTimers *timers = router->timers;
 
-	return kt_spi_latest(&kind->next, values, NULL) > 0 ? kt_column_int64(0, 1) : KT_NEVER;
+	return timers->asks_all || are_listed(timers) ? DT_NOBEGIN : first_next(timers);
+}
+
+/* The first that there is of a watch. */
+static TimestampTz
+look_at_first(const Watch *watch)
+{
+	return read_watch(watch, 1) > 0 ? kt_column_int64(0, 2) : KT_NEVER;
+}
+
+/* Of what is expected some has ended since. */
+static TimestampTz
+find_next(KtTimers *timers)
+{
+	while (!pairingheap_is_empty(timers->by_next))
+	{
+		Watch	   *watch = pairingheap_container(Watch, by_next, pairingheap_first(timers->by_next));
+		TimestampTz next = watch->next == KT_NEVER ? KT_NEVER : look_at_first(watch);
+
+		CHECK_FOR_INTERRUPTS();
+		if (next == watch->next)
+			return next;
+		set_next(timers, watch, next);
+	}
+	return KT_NEVER;
 }
 
 TimestampTz
 kt_timers_next(KtRouter *router)
 {
-	TimestampTz next = Min(first_after(&tasks, &router->tasks_mark),
-						   first_after(&reservations, &router->reservations_mark));
+	TimestampTz next;
 	HASH_SEQ_STATUS scan;
 	KtSpace    *space;
 
-	if (are_listed(router))
+	list_until(router, PG_INT64_MAX);
+	if (are_listed(router->timers))
 		return router->pool->now;
+	next = find_next(router->timers);
 	hash_seq_init(&scan, router->pool->spaces);
 	while ((space = hash_seq_search(&scan)) != NULL)
 		if (space->ntimed > 0)

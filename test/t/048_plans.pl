@@ -124,6 +124,28 @@ reads_its_own('a quiet night, analyzed');
 make_much(2);
 reads_its_own('many rows again, analyzed in a quiet night');
 
+# Thousands of timers of another tenant are due first.
+$old->do(q{SELECT kin_tr.create_workspace('others', template => 'FIFO')});
+$old->do(q{CREATE ROLE centre LOGIN});
+$old->do(q{SELECT kin_tr.grant_access('centre', 'app', 'centre')});
+$old->do('SELECT count(kin_tr.delete_task(sid)) FROM kin_tr.tasks WHERE finished_at IS NULL');
+
+my $centre = connect_to($node, 'postgres', user => 'centre');
+
+$centre->do(q{SELECT kin_tr.tick()});
+$old->do(q{SELECT count(kin_tr.create_task(timeout => 1, workspace => 'others')) FROM generate_series(1, 3000)});
+$centre->do(q{SELECT kin_tr.create_task(timeout => 2, workflow => 'named')});
+# What has happened is read.
+1 while value($centre, 'SELECT more FROM kin_tr.tick()');
+$old->do(q{SELECT kin_tr.set_clock('2026-01-05 12:00Z')});
+$centre->begin_work;
+my $before = value($centre, $read) // 0;
+is(value($centre, 'SELECT timed_out FROM kin_tr.tick()'), 1, 'among thousands of timers of others each finds its own');
+cmp_ok(value($centre, $read) - $before, '<', MOST, 'and reads little for it');
+$centre->commit;
+$centre->disconnect;
+$old->do(q{SELECT kin_tr.tick(10000)});
+
 is_sound($old, 'after all that');
 $old->disconnect;
 $node->stop;

@@ -128,6 +128,9 @@ CREATE FUNCTION kin_tr.now() RETURNS timestamptz
     SET search_path = pg_catalog, kin_tr, pg_temp;
 COMMENT ON FUNCTION kin_tr.now() IS
 'The time that kin_tr goes by: what set_clock() set, else the real time. Needs access of kind reader somewhere.';
+CREATE FUNCTION kin_tr._clock_is_set() RETURNS boolean
+    LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'kin_tr_clock_is_set'
+    SET search_path = pg_catalog, kin_tr, pg_temp;
 CREATE FUNCTION kin_tr._store_clock(timestamptz) RETURNS void
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kin_tr_store_clock'
     SET search_path = pg_catalog, kin_tr, pg_temp;

@@ -8,7 +8,7 @@ CREATE FUNCTION kin_tr._set_clock(now timestamptz, force boolean) RETURNS timest
     LANGUAGE plpgsql SET search_path = pg_catalog, kin_tr, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
-    is_set boolean := EXISTS (SELECT FROM kin_tr.clock);
+    is_set boolean := kin_tr._clock_is_set();
     -- From real time on, "set_clock(now())" must do, whose now() is a moment ago.
     was timestamptz := CASE WHEN is_set THEN kin_tr.now() ELSE transaction_timestamp() END;
     in_use boolean := EXISTS (SELECT FROM kin_tr.workers) OR EXISTS (SELECT FROM kin_tr.tasks);

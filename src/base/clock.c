@@ -29,6 +29,7 @@
 
 PG_FUNCTION_INFO_V1(kin_tr_now);
 PG_FUNCTION_INFO_V1(kin_tr_store_clock);
+PG_FUNCTION_INFO_V1(kin_tr_clock_is_set);
 
 static Oid	clock_relation = InvalidOid;
 static bool known = false;		/* is what follows known? */
@@ -38,6 +39,7 @@ static bool is_set = false;
 static bool own_known = false;
 static bool own_is_set = false;
 static TimestampTz own_now = 0;
+static ItemPointerData own_place;	/* of the row, where it is set */
 
 static void
 clock_invalidated(Datum arg, Oid relation)
@@ -135,6 +137,13 @@ kin_tr_now(PG_FUNCTION_ARGS)
 	PG_RETURN_TIMESTAMPTZ(kt_now());
 }
 
+/* _clock_is_set() -> boolean */
+Datum
+kin_tr_clock_is_set(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(kt_clock_is_set());
+}
+
 /*
  * _store_clock(timestamptz): writes the row, or with NULL removes it.  Whether
  * that is allowed is set_clock()'s to say.
@@ -143,10 +152,13 @@ Datum
 kin_tr_store_clock(PG_FUNCTION_ARGS)
 {
 	static KtPlan remove = {"DELETE FROM kin_tr.clock", ""};
-	static KtPlan insert = {"INSERT INTO kin_tr.clock VALUES ($1)", "z"};
-	static KtPlan update = {"UPDATE kin_tr.clock SET now = $1", "z"};
+	static KtPlan insert = {"INSERT INTO kin_tr.clock VALUES ($1) RETURNING ctid", "z"};
+	static KtPlan update = {"UPDATE kin_tr.clock SET now = $1 RETURNING ctid", "z"};
+	/* A search would walk over those that this transaction has replaced. */
+	static KtPlan update_own = {"UPDATE kin_tr.clock SET now = $1 WHERE ctid = $2 RETURNING ctid", "zp"};
 	bool		was_set = kt_clock_is_set();
-	Datum		values[1];
+	Datum		values[] = {PG_GETARG_DATUM(0), PointerGetDatum(&own_place)};
+	bool		isnull;
 	KtSpi		spi;
 
 	/* Before the write, with which it takes effect here: a rollback then takes it back, too. */
@@ -157,8 +169,10 @@ kin_tr_store_clock(PG_FUNCTION_ARGS)
 		kt_spi(&remove, NULL, NULL);
 	else
 	{
-		values[0] = PG_GETARG_DATUM(0);
-		kt_spi(was_set ? &update : &insert, values, NULL);
+		if (!(own_known && own_is_set && kt_spi(&update_own, values, NULL) > 0) &&
+			!(was_set && kt_spi(&update, values, NULL) > 0))
+			kt_spi(&insert, values, NULL);
+		own_place = *(ItemPointer) DatumGetPointer(kt_column(0, 1, &isnull));
 		own_now = DatumGetTimestampTz(values[0]);
 	}
 	kt_spi_end(&spi);

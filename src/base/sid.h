@@ -57,6 +57,16 @@ kt_sid_is_null(const KtSid *sid)
 	return sid->kind[0] == '\0';
 }
 
+/* To the one that comes next before it, in their order. */
+static inline void
+kt_sid_decrement(KtSid *sid)
+{
+	unsigned char *bytes = (unsigned char *) sid;
+
+	for (int i = sizeof(KtSid) - 1; i >= 0 && bytes[i]-- == 0; i--)
+		continue;
+}
+
 extern KtSid kt_sid_new(const char *kind);
 extern KtSid kt_sid_of_event(int64 recorded_at, int64 id);
 extern bool kt_sid_parse(const char *text, size_t length, KtSid *sid);

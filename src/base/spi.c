@@ -164,6 +164,8 @@ kt_type_oid(char letter)
 			return XID8ARRAYOID;
 		case 'f':
 			return FLOAT8OID;
+		case 'p':
+			return TIDOID;
 		default:
 			elog(ERROR, "unknown letter of a type: '%c'", letter);
 	}

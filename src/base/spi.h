@@ -14,7 +14,8 @@
 /*
  * One statement, kept beside the function that uses it.  Each letter of types
  * is a parameter: s sid, S sid[], t text, T text[], j jsonb, b boolean,
- * B bytea, i integer, I bigint, z timestamptz, u uuid, x xid8, X xid8[], f double precision.
+ * B bytea, i integer, I bigint, z timestamptz, u uuid, x xid8, X xid8[], f double precision,
+ * p tid.
  *
  *		static KtPlan lock_task = {"SELECT ... WHERE sid = $1 FOR UPDATE", "s"};
  */

@@ -5,11 +5,11 @@
  * A timer is a column, wake_at of a task or times_out_at of a reservation, that
  * says when to look at the row at the latest.  Each workspace's timers of a kind
  * have a watch, which knows when the next one is due, and is asked for what is due
- * only then: nobody's timers wait behind those of another workspace.  All before the
- * watch's mark have been looked at, so each search starts there: under an old snapshot
- * it would else walk over every timer that has fired since.  What is created or
- * changed moves the mark back where it must.  What is due is listed, and then fired, each
- * workspace in its turn.
+ * only then: nobody's timers wait behind those of another workspace.  Before the watch's
+ * mark there is nothing that it has yet to list, so each search starts there: under an old
+ * snapshot, or in a long transaction, it would else walk over every timer that there has
+ * been.  What is created or changed moves the mark back where it must.  What is due is
+ * listed, and then fired, each workspace in its turn.
  */
 #include "postgres.h"
 
@@ -68,7 +68,7 @@ StaticAssertDecl(sizeof(Key) == sizeof(KtSid) + 1, "a key has no padding");
 typedef struct Watch
 {
 	Key			key;			/* hash key */
-	KtMark		mark;			/* those before it are listed, or have been fired */
+	KtMark		mark;			/* all up to it are listed, have been fired, or are no more */
 	TimestampTz next;			/* none behind it is due before */
 	int			limit;			/* how many to list */
 	bool		due;			/* it is in the list of these; else in the heap */
@@ -174,12 +174,11 @@ expect(KtTimers *timers, Watch *watch, TimestampTz at)
 
 /* Nothing more of it is due. */
 static void
-rest(KtTimers *timers, Watch *watch, TimestampTz next)
+rest(KtTimers *timers, Watch *watch)
 {
 	dlist_delete(&watch->of_due);
 	watch->due = false;
 	watch->limit = FEW;
-	watch->next = next;
 	pairingheap_add(timers->by_next, &watch->by_next);
 }
 
@@ -236,6 +235,8 @@ ask_all(KtRouter *router)
 		{
 			watch = find_watch(timers, &workspace, kind);
 			watch->round = timers->rounds;
+			if (watch->mark.at > router->pool->now)
+				watch->mark = (KtMark) {router->pool->now};
 			expect(timers, watch, DT_NOBEGIN);
 		}
 	}
@@ -244,6 +245,15 @@ ask_all(KtRouter *router)
 		if (watch->round != timers->rounds)
 			drop_watch(timers, watch);
 	timers->asks_all = false;
+}
+
+/* There may be one from then on. */
+static void
+note(KtTimers *timers, Watch *watch, TimestampTz at)
+{
+	if (at <= watch->mark.at)
+		watch->mark = (KtMark) {at};
+	expect(timers, watch, at);
 }
 
 /*
@@ -264,25 +274,19 @@ kt_timers_note_task(KtRouter *router, const KtSid *workspace, const KtSid *task,
 		kt_looks_add(timers->listed[TASKS], workspace, task);
 		return;
 	}
-	if (wake_at <= watch->mark.at)
-		watch->mark = (KtMark) {wake_at};
-	expect(timers, watch, wake_at);
+	note(timers, watch, wake_at);
 }
 
 void
 kt_timers_note_assigned(KtRouter *router, const KtSid *workspace, TimestampTz at)
 {
-	expect(router->timers, find_watch(router->timers, workspace, TASKS), at + KT_ASSIGNED_LIMIT);
+	note(router->timers, find_watch(router->timers, workspace, TASKS), at + KT_ASSIGNED_LIMIT);
 }
 
 void
 kt_timers_note_reservation(KtRouter *router, const KtSid *workspace, TimestampTz at)
 {
-	Watch	   *watch = find_watch(router->timers, workspace, RESERVATIONS);
-
-	if (at <= watch->mark.at)
-		watch->mark = (KtMark) {at};
-	expect(router->timers, watch, at);
+	note(router->timers, find_watch(router->timers, workspace, RESERVATIONS), at);
 }
 
 /* ------------------------------------------------------------------- list */
@@ -291,6 +295,21 @@ static bool
 are_listed(const KtTimers *timers)
 {
 	return kt_looks_are_left(timers->listed[RESERVATIONS]) || kt_looks_are_left(timers->listed[TASKS]);
+}
+
+/* The first that there is behind the mark: up to it all the others are no more. */
+static void
+note_first(Watch *watch, uint64 n, uint64 row)
+{
+	if (row == n)
+	{
+		watch->next = KT_NEVER;
+		watch->mark.at = KT_NEVER;
+		return;
+	}
+	watch->next = watch->mark.at = kt_column_int64(row, 2);
+	watch->mark.sid = kt_column_sid(row, 1);
+	kt_sid_decrement(&watch->mark.sid);
 }
 
 static uint64
@@ -310,27 +329,17 @@ list_watch(KtRouter *router, Watch *watch)
 {
 	KtTimers   *timers = router->timers;
 	uint64		n = read_watch(watch, watch->limit);
+	uint64		row;
 
-	for (uint64 i = 0; i < n; i++)
+	for (row = 0; row < n && kt_column_int64(row, 2) <= router->pool->now; row++)
 	{
-		KtMark		mark = {.sid = kt_column_sid(i, 1), .at = kt_column_int64(i, 2)};
-
-		if (mark.at > router->pool->now)
-		{
-			/* All up to now, whatever their sids. */
-			memset(&watch->mark.sid, 0xff, sizeof(KtSid));
-			watch->mark.at = router->pool->now;
-			rest(timers, watch, mark.at);
-			return;
-		}
-		watch->mark = mark;
-		kt_looks_add(timers->listed[watch->key.kind], &watch->key.workspace, &mark.sid);
+		watch->mark = (KtMark) {.sid = kt_column_sid(row, 1), .at = kt_column_int64(row, 2)};
+		kt_looks_add(timers->listed[watch->key.kind], &watch->key.workspace, &watch->mark.sid);
 	}
-	if (n < watch->limit)
+	if (row < watch->limit)
 	{
-		memset(&watch->mark.sid, 0xff, sizeof(KtSid));
-		watch->mark.at = router->pool->now;
-		rest(timers, watch, KT_NEVER);
+		note_first(watch, n, row);
+		rest(timers, watch);
 		return;
 	}
 	watch->limit = Min(watch->limit * 4, MANY);
@@ -582,13 +591,6 @@ kt_timers_expected(const KtRouter *router)
 	return timers->asks_all || are_listed(timers) ? DT_NOBEGIN : first_next(timers);
 }
 
-/* The first that there is of a watch. */
-static TimestampTz
-look_at_first(const Watch *watch)
-{
-	return read_watch(watch, 1) > 0 ? kt_column_int64(0, 2) : KT_NEVER;
-}
-
 /* Of what is expected some has ended since. */
 static TimestampTz
 find_next(KtTimers *timers)
@@ -596,12 +598,16 @@ find_next(KtTimers *timers)
 	while (!pairingheap_is_empty(timers->by_next))
 	{
 		Watch	   *watch = pairingheap_container(Watch, by_next, pairingheap_first(timers->by_next));
-		TimestampTz next = watch->next == KT_NEVER ? KT_NEVER : look_at_first(watch);
+		TimestampTz expected = watch->next;
 
 		CHECK_FOR_INTERRUPTS();
-		if (next == watch->next)
-			return next;
-		set_next(timers, watch, next);
+		if (expected == KT_NEVER)
+			break;
+		pairingheap_remove_first(timers->by_next);
+		note_first(watch, read_watch(watch, 1), 0);
+		pairingheap_add(timers->by_next, &watch->by_next);
+		if (watch->next == expected)
+			return expected;
 	}
 	return KT_NEVER;
 }

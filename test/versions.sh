@@ -70,14 +70,14 @@ copy_sources() {
     tar cf - --exclude=.git --exclude='*.o' --exclude='*.d' --exclude='*.so' --exclude=build --exclude=node_modules . | tar xf - -C "$1"
 }
 
-
 in_system() {
     local version=$1 root=$dir/$1
 
     system "$version" "$root" || return 1
     copy_sources "$root/src/kin_tr"
     mount_in "$root"
-    chroot "$root" env -u PG_CONFIG CI=1 sh -c "cd /src/kin_tr && test/setup.sh && test/run.sh $kinds"
+    # What names a file of this system says nothing in that one.
+    chroot "$root" env -u PG_CONFIG -u NODE_EXTRA_CA_CERTS CI=1 sh -c "cd /src/kin_tr && test/setup.sh && test/run.sh $kinds"
 }
 
 with_pg_config() {

@@ -70,6 +70,7 @@ typedef struct Watch
 	Key			key;			/* hash key */
 	KtMark		mark;			/* all up to it are listed, have been fired, or are no more */
 	TimestampTz next;			/* none behind it is due before */
+	TimestampTz asked;			/* when all were asked, so that rows changed since are found */
 	int			limit;			/* how many to list */
 	bool		due;			/* it is in the list of these; else in the heap */
 	dlist_node	of_due;
@@ -150,7 +151,7 @@ find_watch(KtTimers *timers, const KtSid *workspace, Kind kind)
 		return watch;
 	memset((char *) watch + sizeof(Key), 0, sizeof(Watch) - sizeof(Key));
 	watch->mark = (KtMark) {DT_NOBEGIN};
-	watch->next = DT_NOBEGIN;
+	watch->next = watch->asked = DT_NOBEGIN;
 	watch->limit = FEW;
 	watch->round = timers->rounds;
 	pairingheap_add(timers->by_next, &watch->by_next);
@@ -216,7 +217,7 @@ find_due(KtTimers *timers, TimestampTz now)
 	}
 }
 
-/* Also those who have changed a row without a word to the log get their time, at the next sweep. */
+/* Who has changed a row without a word to the log, to a time after that of the last sweep, is heard. */
 static void
 ask_all(KtRouter *router)
 {
@@ -235,8 +236,9 @@ ask_all(KtRouter *router)
 		{
 			watch = find_watch(timers, &workspace, kind);
 			watch->round = timers->rounds;
-			if (watch->mark.at > router->pool->now)
-				watch->mark = (KtMark) {router->pool->now};
+			if (watch->mark.at > watch->asked)
+				watch->mark = (KtMark) {watch->asked};
+			watch->asked = router->pool->now;
 			expect(timers, watch, DT_NOBEGIN);
 		}
 	}

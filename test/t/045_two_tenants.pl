@@ -287,9 +287,12 @@ carl_has(2078, 'and those, when nobody holds them any more,');
 $holder->do('BEGIN');
 $holder->do(q{SELECT kin_tr.update_worker('carl', '{"held": true}', workspace => 'Theirs')});
 $holder->do(q{PREPARE TRANSACTION 'held'});
-$owner->do(q{UPDATE kin_tr.reservations SET times_out_at = now() WHERE is_open});
+my $now = value($owner, 'SELECT now()::text');
+$owner->do(q{UPDATE kin_tr.reservations SET times_out_at = ? WHERE is_open}, undef, $now);
 mine_goes_on_while('a prepared transaction holds a worker', 3, sub { });
 $holder->do(q{ROLLBACK PREPARED 'held'});
+query_until($node, 'postgres', "SELECT count(*) = 0 FROM kin_tr.reservations WHERE reservation_status = 'pending' AND times_out_at = '$now'",
+	'what the owner has changed without a word times out, too');
 
 # ------------------------------------------------------------------- floods
 

@@ -9,10 +9,14 @@
 #include "utils/inval.h"
 
 #include "base/lock.h"
+#include "base/monotonic.h"
 
 /* PostgreSQL's advisory locks are of classes 1 and 2. */
 #define CLASS_ROLE		0x4B01
 #define CLASS_OBJECT	0x4B02
+
+/* Microseconds: a process that was killed gives back nothing before all others are ended. */
+#define PATIENCE (10 * INT64CONST(1000))
 
 static LOCKTAG
 role_tag(KtRole role)
@@ -66,14 +70,15 @@ are_being_released(const LOCKTAG *tag, LOCKMODE mode)
 	return n == 0;
 }
 
-/* Waits for nobody but those who have ended already. */
+/* Waits for nobody but those who have ended already, and that not for long. */
 static LockAcquireResult
 try_lock(const LOCKTAG *tag, LOCKMODE mode)
 {
+	int64		until = kt_monotonic() + PATIENCE;
 	LockAcquireResult result;
 
 	while ((result = LockAcquire(tag, mode, false, true)) == LOCKACQUIRE_NOT_AVAIL &&
-		   are_being_released(tag, mode))
+		   kt_monotonic() < until && are_being_released(tag, mode))
 	{
 		CHECK_FOR_INTERRUPTS();
 		pg_usleep(100);

@@ -97,20 +97,26 @@ sub children_of
 	return { map { $_ => $children{$_} } grep { defined $children{$_} } keys %children };
 }
 
-# Sends a signal to one of those whose title is so, waiting until there is one.
+# Sends a signal to one of those whose title is so, waiting until there is one.  Of one
+# that is killed its postmaster hears before this returns: what it held of the shared
+# memory nobody gets any more, and who waits for that notices nothing else.
 sub kill_child
 {
 	my ($node, $signal, $title) = @_;
+	my ($killed, $by);
 
-	return wait_until(sub {
+	wait_until(sub {
 		my $postmaster = eval { postmaster_of($node) } or return 0;
 		my $children = children_of($postmaster);
 		my @pids = sort { $a <=> $b } grep { $children->{$_} =~ $title } keys %$children;
 		my $pid = @pids && $pids[ rand @pids ];
 
 		# Process ids come back, and nobody else's process shall be hit.
+		($killed, $by) = ($pid, $postmaster);
 		return $pid && (title_of($pid, $postmaster) // '') =~ $title && kill $signal, $pid;
 	}, "a process like $title");
+	wait_until(sub { !defined title_of($killed, $by) }, "the end of a process like $title") if $signal eq 'KILL';
+	return;
 }
 
 # Children notice the end of their postmaster by themselves; until the last has

@@ -256,7 +256,7 @@ kt_row_update(Relation relation, const KtShape *shape, HeapTuple *tuple, Datum *
 static KtRowResult
 lock_row(Relation relation, TupleTableSlot *slot, Snapshot snapshot, KtRowLock lock)
 {
-	bool		fixed = lock == KT_ROW_LOCK && IsolationUsesXactSnapshot();
+	bool		fixed = lock == KT_ROW_LOCK && IsolationUsesXactSnapshot() && !kt_sees_latest();
 	TM_FailureData failure;
 	ItemPointerData tid = slot->tts_tid;
 	TM_Result	result;
@@ -292,7 +292,7 @@ kt_row_fetch(Relation relation, const KtSid *sid, KtRowLock lock, HeapTuple *tup
 	Table	   *table = find_table(relation);
 	Relation	index = index_open(table->primary_key, AccessShareLock);
 	bool		tries = lock == KT_ROW_TRY_LOCK || lock == KT_ROW_TRY_SHARE;
-	Snapshot	snapshot = RegisterSnapshot(tries ? GetLatestSnapshot() : GetTransactionSnapshot());
+	Snapshot	snapshot = RegisterSnapshot(tries || kt_sees_latest() ? GetLatestSnapshot() : GetTransactionSnapshot());
 	TupleTableSlot *slot = table_slot_create(relation, NULL);
 	KtRowResult result = KT_ROW_ABSENT;
 	IndexScanDesc scan;
@@ -342,7 +342,7 @@ kt_row_find(Relation relation, const KtShape *shape, int column, const KtSid *si
 	Table	   *table = find_table(relation);
 	AttrNumber	number = kt_columns(relation, shape)[column];
 	Relation	index = index_open(index_of_column(table, relation, number), AccessShareLock);
-	Snapshot	snapshot = RegisterSnapshot(latest ? GetLatestSnapshot() : GetTransactionSnapshot());
+	Snapshot	snapshot = RegisterSnapshot(latest || kt_sees_latest() ? GetLatestSnapshot() : GetTransactionSnapshot());
 	TupleTableSlot *slot = table_slot_create(relation, NULL);
 	IndexScanDesc scan;
 	ScanKeyData key;

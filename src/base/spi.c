@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
@@ -248,11 +249,34 @@ valid_plan(KtPlan *plan)
 	return plan->plan;
 }
 
+static bool sees_latest = false;
+
+void
+kt_see_latest(bool latest)
+{
+	sees_latest = latest;
+}
+
+bool
+kt_sees_latest(void)
+{
+	return sees_latest;
+}
+
+/* A statement that writes takes a snapshot of its own, and that is the transaction's. */
+static int
+run(SPIPlanPtr plan, Datum *values, const char *nulls, bool read_only, uint64 limit)
+{
+	if (read_only || !sees_latest || !IsolationUsesXactSnapshot())
+		return SPI_execute_plan(plan, values, nulls, read_only, limit);
+	return SPI_execute_snapshot(plan, values, nulls, GetLatestSnapshot(), InvalidSnapshot, false, true, limit);
+}
+
 static uint64
 execute(KtPlan *plan, Datum *values, const char *nulls, bool read_only, uint64 limit)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	int			result = SPI_execute_plan(valid_plan(plan), values, nulls, read_only, limit);
+	int			result = run(valid_plan(plan), values, nulls, read_only, limit);
 
 	/* SPI leaves its own behind, which kt_spi_end() frees. */
 	MemoryContextSwitchTo(caller);

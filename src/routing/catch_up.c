@@ -52,7 +52,7 @@ apply_reservation_event(KtRouter *router, const KtEventRef *event)
 		/* Made by another process; or by this one, which knows it. */
 		if (!kt_pool_open(router->pool, &event->resource, &event->worker, &event->task, &event->channel, false))
 			return;
-		kt_timers_note_reservation(router, &event->workspace, event->date);
+		kt_timers_note_offer(router, &event->workspace, event->date);
 		if (channel >= 0)
 			kt_pool_mark_reserved(router->pool, worker, channel, event->date);
 	}

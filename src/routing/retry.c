@@ -200,7 +200,7 @@ kt_retry_keep(KtRetries *retries, const KtSid *sid, KtRetryKind kind, int failur
 	set_time(retries, retry, kt_monotonic() + Min(Max(wait, 0), LAST_PENANCE));
 }
 
-/* Whatever was wrong with it: nobody else comes by a move. */
+/* Whatever was wrong with it: nobody else comes by a move, or by a timer that has been passed. */
 static void
 try_at_once(KtRetries *retries, Retry *retry)
 {
@@ -224,7 +224,7 @@ kt_retry_forget(KtRetries *retries, const KtSid *sid)
 		if (retry == NULL)
 			continue;
 		kept = kept || retry->kept;
-		if (kind == KT_RETRY_MOVE)
+		if (kind != KT_RETRY_LOOK)
 			try_at_once(retries, retry);
 		else
 			forget(retries, retry);
@@ -233,16 +233,20 @@ kt_retry_forget(KtRetries *retries, const KtSid *sid)
 }
 
 bool
-kt_retry_is_kept(KtRetries *retries, const KtSid *sid)
+kt_retry_is_kept_as(KtRetries *retries, const KtSid *sid, KtRetryKind kind)
 {
 	/* Mostly nothing is. */
-	for (int kind = 0; retries->nkept > 0 && kind < KT_RETRY_KINDS; kind++)
-	{
-		Retry	   *retry = find(retries, sid, kind);
+	Retry	   *retry = retries->nkept > 0 ? find(retries, sid, kind) : NULL;
 
-		if (retry != NULL && retry->kept && !retry->handed_out)
+	return retry != NULL && retry->kept && !retry->handed_out;
+}
+
+bool
+kt_retry_is_kept(KtRetries *retries, const KtSid *sid)
+{
+	for (int kind = 0; kind < KT_RETRY_KINDS; kind++)
+		if (kt_retry_is_kept_as(retries, sid, kind))
 			return true;
-	}
 	return false;
 }
 

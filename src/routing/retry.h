@@ -42,11 +42,12 @@ extern int	kt_retry_failed(KtRetries *retries, const KtSid *sid, KtRetryKind kin
 /* Into quarantine as it was before, to be tried after so many microseconds. */
 extern void kt_retry_keep(KtRetries *retries, const KtSid *sid, KtRetryKind kind, int failures, int64 wait);
 
-/* It has changed, or is gone.  True where it was in quarantine.  A move is tried at once. */
+/* It has changed, or is gone.  True where it was in quarantine.  A move or a timer is tried at once. */
 extern bool kt_retry_forget(KtRetries *retries, const KtSid *sid);
 
 /* Is it in quarantine, and not to be tried now? */
 extern bool kt_retry_is_kept(KtRetries *retries, const KtSid *sid);
+extern bool kt_retry_is_kept_as(KtRetries *retries, const KtSid *sid, KtRetryKind kind);
 extern bool kt_retries_keep_any(const KtRetries *retries);
 
 /* All that is in quarantine, in the current context. */

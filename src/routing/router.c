@@ -611,6 +611,7 @@ turn_of_tick(KtRouter *router, KtTurn *turn, const KtLimits *limits)
 		&kt_subtransactions : &kt_callers_transaction;
 
 	cautious = ticking = true;
+	kt_see_latest(true);
 	PG_TRY();
 	{
 		kt_router_turn(router, transactions, turn, limits);
@@ -619,6 +620,7 @@ turn_of_tick(KtRouter *router, KtTurn *turn, const KtLimits *limits)
 	PG_FINALLY();
 	{
 		ticking = false;
+		kt_see_latest(false);
 	}
 	PG_END_TRY();
 }

@@ -191,9 +191,10 @@ extern void kt_assign_forget(KtRouter *router, const KtSid *task);
 extern KtTimers *kt_timers_create(MemoryContext parent);
 extern void kt_timers_clear(KtTimers *timers);
 
-/* A row of a task says so; one was assigned then; a reservation is due then at the earliest. */
+/* A row of a task says so; one was assigned then; a reservation is due then; or it was created then. */
 extern void kt_timers_note_task(KtRouter *router, const KtSid *workspace, const KtSid *task, TimestampTz wake_at);
 extern void kt_timers_note_assigned(KtRouter *router, const KtSid *workspace, TimestampTz at);
+extern void kt_timers_note_offer(KtRouter *router, const KtSid *workspace, TimestampTz created);
 extern void kt_timers_note_reservation(KtRouter *router, const KtSid *workspace, TimestampTz at);
 
 /* Rows may have changed without a word: all are asked again. */

@@ -519,7 +519,7 @@ put_reservation(KtRouter *router, uint64 row)
 		kt_pool_note_reserved(router->pool, worker, channel, created);
 	if (kt_column_bool(row, 7) &&
 		kt_pool_open(router->pool, &sid, &worker_sid, &task, &channel_sid, strcmp(status, "accepted") == 0))
-		kt_timers_note_reservation(router, &workspace, created);
+		kt_timers_note_offer(router, &workspace, created);
 }
 
 #define RESERVATION_COLUMNS "sid, worker_sid, task_sid, task_channel_sid, reservation_status, date_created, is_open," \

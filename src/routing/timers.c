@@ -48,12 +48,13 @@ static KtPlan next_timers[KINDS] = {
 	[RESERVATIONS] = {
 		"SELECT sid, times_out_at FROM kin_tr.reservations WHERE workspace_sid = $1"
 		/* That it is not null does not follow from the comparison of rows, and the index needs it. */
-		" AND times_out_at IS NOT NULL AND (times_out_at, sid) > ($2, $3)"
-		" ORDER BY times_out_at, sid LIMIT $4", "szsi"
+		" AND times_out_at IS NOT NULL AND (times_out_at, sid) > ($2, $3) AND times_out_at <= $4"
+		" ORDER BY times_out_at, sid LIMIT $5", "szszi"
 	},
 	[TASKS] = {
 		"SELECT sid, wake_at FROM kin_tr.tasks WHERE workspace_sid = $1"
-		" AND wake_at IS NOT NULL AND (wake_at, sid) > ($2, $3) ORDER BY wake_at, sid LIMIT $4", "szsi"
+		" AND wake_at IS NOT NULL AND (wake_at, sid) > ($2, $3) AND wake_at <= $4"
+		" ORDER BY wake_at, sid LIMIT $5", "szszi"
 	}
 };
 
@@ -69,6 +70,8 @@ typedef struct Watch
 {
 	Key			key;			/* hash key */
 	KtMark		mark;			/* all up to it are listed, have been fired, or are no more */
+	TimestampTz gap;			/* later than this, up to ... */
+	KtMark		gap_end;		/* ... this one, there is nothing to list either */
 	TimestampTz next;			/* none behind it is due before */
 	TimestampTz asked;			/* when all were asked, so that rows changed since are found */
 	int			limit;			/* how many to list */
@@ -150,8 +153,8 @@ find_watch(KtTimers *timers, const KtSid *workspace, Kind kind)
 	if (found)
 		return watch;
 	memset((char *) watch + sizeof(Key), 0, sizeof(Watch) - sizeof(Key));
-	watch->mark = (KtMark) {DT_NOBEGIN};
-	watch->next = watch->asked = DT_NOBEGIN;
+	watch->mark = watch->gap_end = (KtMark) {DT_NOBEGIN};
+	watch->next = watch->gap = watch->asked = DT_NOBEGIN;
 	watch->limit = FEW;
 	watch->round = timers->rounds;
 	pairingheap_add(timers->by_next, &watch->by_next);
@@ -217,6 +220,31 @@ find_due(KtTimers *timers, TimestampTz now)
 	}
 }
 
+/* Does it know of a gap behind its mark? */
+static bool
+has_gap(const Watch *watch)
+{
+	return watch->mark.at <= watch->gap && watch->gap < watch->gap_end.at;
+}
+
+/* There may be some to list between two times; both belong to it. */
+static void
+look_again(Watch *watch, TimestampTz from, TimestampTz to)
+{
+	bool		had_gap = has_gap(watch);
+
+	if (had_gap)
+		watch->gap = Max(watch->gap, to);
+	if (from > watch->mark.at)
+		return;
+	if (!had_gap)
+	{
+		watch->gap = to;
+		watch->gap_end = watch->mark;
+	}
+	watch->mark = (KtMark) {from};
+}
+
 /* Who has changed a row without a word to the log, to a time after that of the last sweep, is heard. */
 static void
 ask_all(KtRouter *router)
@@ -236,8 +264,7 @@ ask_all(KtRouter *router)
 		{
 			watch = find_watch(timers, &workspace, kind);
 			watch->round = timers->rounds;
-			if (watch->mark.at > watch->asked)
-				watch->mark = (KtMark) {watch->asked};
+			look_again(watch, watch->asked, router->pool->now + USECS_PER_HOUR);
 			watch->asked = router->pool->now;
 			expect(timers, watch, DT_NOBEGIN);
 		}
@@ -249,13 +276,12 @@ ask_all(KtRouter *router)
 	timers->asks_all = false;
 }
 
-/* There may be one from then on. */
+/* There may be one between two times. */
 static void
-note(KtTimers *timers, Watch *watch, TimestampTz at)
+note(KtTimers *timers, Watch *watch, TimestampTz from, TimestampTz to)
 {
-	if (at <= watch->mark.at)
-		watch->mark = (KtMark) {at};
-	expect(timers, watch, at);
+	look_again(watch, from, to);
+	expect(timers, watch, from);
 }
 
 /*
@@ -276,19 +302,26 @@ kt_timers_note_task(KtRouter *router, const KtSid *workspace, const KtSid *task,
 		kt_looks_add(timers->listed[TASKS], workspace, task);
 		return;
 	}
-	note(timers, watch, wake_at);
+	note(timers, watch, wake_at, wake_at);
 }
 
 void
 kt_timers_note_assigned(KtRouter *router, const KtSid *workspace, TimestampTz at)
 {
-	note(router->timers, find_watch(router->timers, workspace, TASKS), at + KT_ASSIGNED_LIMIT);
+	at += KT_ASSIGNED_LIMIT;
+	note(router->timers, find_watch(router->timers, workspace, TASKS), at, at);
 }
 
 void
 kt_timers_note_reservation(KtRouter *router, const KtSid *workspace, TimestampTz at)
 {
-	note(router->timers, find_watch(router->timers, workspace, RESERVATIONS), at);
+	note(router->timers, find_watch(router->timers, workspace, RESERVATIONS), at, at);
+}
+
+void
+kt_timers_note_offer(KtRouter *router, const KtSid *workspace, TimestampTz created)
+{
+	note(router->timers, find_watch(router->timers, workspace, RESERVATIONS), created, KT_NEVER);
 }
 
 /* ------------------------------------------------------------------- list */
@@ -314,15 +347,26 @@ note_first(Watch *watch, uint64 n, uint64 row)
 	kt_sid_decrement(&watch->mark.sid);
 }
 
+/* The next ones of a watch; *last: behind them there are no more. */
 static uint64
-read_watch(const Watch *watch, int most)
+read_watch(Watch *watch, int most, bool *last)
 {
-	Datum		values[] = {
-		SidPGetDatum(&watch->key.workspace), TimestampTzGetDatum(watch->mark.at),
-		SidPGetDatum(&watch->mark.sid), Int32GetDatum(most)
-	};
+	uint64		n;
 
-	return kt_spi_latest(&next_timers[watch->key.kind], values, NULL);
+	do
+	{
+		bool		had_gap = has_gap(watch);
+		Datum		values[] = {
+			SidPGetDatum(&watch->key.workspace), TimestampTzGetDatum(watch->mark.at), SidPGetDatum(&watch->mark.sid),
+			TimestampTzGetDatum(had_gap ? watch->gap : KT_NEVER), Int32GetDatum(most)
+		};
+
+		n = kt_spi_latest(&next_timers[watch->key.kind], values, NULL);
+		*last = !had_gap && n < most;
+		if (n == 0 && had_gap)
+			watch->mark = watch->gap_end;
+	} while (n == 0 && !*last);
+	return n;
 }
 
 /* Some of a watch that are due; where there are no more, it rests until the next. */
@@ -330,7 +374,8 @@ static void
 list_watch(KtRouter *router, Watch *watch)
 {
 	KtTimers   *timers = router->timers;
-	uint64		n = read_watch(watch, watch->limit);
+	bool		last;
+	uint64		n = read_watch(watch, watch->limit, &last);
 	uint64		row;
 
 	for (row = 0; row < n && kt_column_int64(row, 2) <= router->pool->now; row++)
@@ -338,7 +383,7 @@ list_watch(KtRouter *router, Watch *watch)
 		watch->mark = (KtMark) {.sid = kt_column_sid(row, 1), .at = kt_column_int64(row, 2)};
 		kt_looks_add(timers->listed[watch->key.kind], &watch->key.workspace, &watch->mark.sid);
 	}
-	if (row < watch->limit)
+	if (row < n || last)
 	{
 		note_first(watch, n, row);
 		rest(timers, watch);
@@ -429,12 +474,12 @@ fire_task(KtRouter *router, const KtSid *sid)
 
 	if (!kt_task_try_lock(sid, &task))
 		return BUSY;
-	if (task == NULL || task->wake_at > router->pool->now ||
-		!kt_pool_may_use(router->pool, &task->workspace))
+	if (task == NULL || !kt_pool_may_use(router->pool, &task->workspace))
 		return NOTHING;
-	due = kt_task_due(router->pool->config, task, router->pool->now);
-	/* Of its next time no event tells, where that is all that has changed. */
-	if (task->wake_at > router->pool->now)
+	due = task->wake_at > router->pool->now ? KT_DUE_NOTHING :
+		 kt_task_due(router->pool->config, task, router->pool->now);
+	/* The clock may have gone back; and of its next time no event tells, where nothing else has changed. */
+	if (task->wake_at > router->pool->now && task->wake_at != KT_NEVER)
 		kt_timers_note_task(router, &task->workspace, sid, task->wake_at);
 	switch (due)
 	{
@@ -459,6 +504,8 @@ fire_reservation(KtRouter *router, const KtSid *sid)
 
 	if (reservation == NULL || !kt_pool_may_use(router->pool, &reservation->workspace))
 		return NOTHING;
+	if (reservation->times_out_at > router->pool->now && reservation->times_out_at != KT_NEVER)
+		kt_timers_note_reservation(router, &reservation->workspace, reservation->times_out_at);
 	if (!kt_reservation_time_out(router->pool->config, sid, router->pool->now, &fired))
 		return BUSY;
 	return fired ? TIMED_OUT : NOTHING;
@@ -478,7 +525,7 @@ fire(void *context, int from, int n)
 
 		CHECK_FOR_INTERRUPTS();
 		/* One in quarantine that the mark comes by is left to its time. */
-		if (!firing->retried && kt_retry_is_kept(firing->router->retries, sid))
+		if (!firing->retried && kt_retry_is_kept_as(firing->router->retries, sid, KT_RETRY_TIMER))
 			firing->fired[i] = NOTHING;
 		else
 			firing->fired[i] = kt_sid_is(sid, KT_TASK) ? fire_task(firing->router, sid) :
@@ -601,12 +648,13 @@ find_next(KtTimers *timers)
 	{
 		Watch	   *watch = pairingheap_container(Watch, by_next, pairingheap_first(timers->by_next));
 		TimestampTz expected = watch->next;
+		bool		last;
 
 		CHECK_FOR_INTERRUPTS();
 		if (expected == KT_NEVER)
 			break;
 		pairingheap_remove_first(timers->by_next);
-		note_first(watch, read_watch(watch, 1), 0);
+		note_first(watch, read_watch(watch, 1, &last), 0);
 		pairingheap_add(timers->by_next, &watch->by_next);
 		if (watch->next == expected)
 			return expected;

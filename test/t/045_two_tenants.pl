@@ -79,6 +79,13 @@ ok(in_quarantine($reserved), 'a task whose assignment fails is in quarantine');
 is(value($owner, 'SELECT step FROM kin_tr.quarantined WHERE object = ?', $reserved), 'assignment', 'which says where it failed');
 mine_goes_on('an assignment that fails');
 
+# Its own time-out does not wait for the next try.
+my $short = value($theirs, 'SELECT kin_tr.create_task(?, timeout => 5, workflow => ?)', '{"bomb": "reserved", "agent": "bert"}', 'By name');
+
+ok(in_quarantine($short), 'another one is, too');
+query_until($node, 'postgres', "SELECT assignment_status = 'canceled' FROM kin_tr.tasks WHERE sid = '$short'", 'and ends when it times out');
+cmp_ok(value($owner, 'SELECT extract(epoch FROM date_updated - date_created) FROM kin_tr.get_task(?)', $short), '<', 6.5, 'in time');
+
 my $after = value($theirs, 'SELECT kin_tr.create_task(?, workflow => ?)', '{"agent": "anna"}', 'By name');
 
 query_until($node, 'postgres', "SELECT assignment_status = 'reserved' FROM kin_tr.tasks WHERE sid = '$after'",

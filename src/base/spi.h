@@ -37,14 +37,14 @@ extern uint64 kt_spi_read(KtPlan *plan, Datum *values, const char *nulls, uint64
  * The same, but sees what has been committed by now, whatever the transaction's
  * isolation: for what is remembered beyond its end.
  */
+extern uint64 kt_spi_latest(KtPlan *plan, Datum *values, const char *nulls);
+
 /*
  * While it is set, all statements and rows go by what is committed now, as under READ
  * COMMITTED they do anyway: for a turn of routing, whatever the isolation of who calls it.
  */
 extern void kt_see_latest(bool latest);
 extern bool kt_sees_latest(void);
-
-extern uint64 kt_spi_latest(KtPlan *plan, Datum *values, const char *nulls);
 
 /*
  * kin_tr's own statements run as the extension's owner, so that no role needs

@@ -376,18 +376,15 @@ timeout_activity(KtConfig *config, const KtSid *workspace)
 }
 
 bool
-kt_reservation_time_out(KtConfig *config, const KtSid *sid, TimestampTz now, bool *fired)
+kt_reservation_time_out(KtConfig *config, KtReservation *reservation, TimestampTz now, bool *fired)
 {
-	KtReservation *reservation = kt_reservation_read(sid, false);
 	const KtSid *activity;
 	KtWorkerCard worker;
 	KtTask	   *task;
 	KtRowResult found;
 
-	if (reservation == NULL)
-		return true;
 	if (!kt_task_try_lock(&reservation->task, &task) ||
-		fetch(sid, KT_ROW_TRY_LOCK, &reservation) == KT_ROW_BUSY)
+		fetch(&reservation->sid, KT_ROW_TRY_LOCK, &reservation) == KT_ROW_BUSY)
 		return false;
 	if (reservation == NULL || task == NULL)
 		return true;

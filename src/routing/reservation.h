@@ -72,11 +72,11 @@ extern void kt_reservations_end_pending(KtConfig *config, const KtTask *task, co
 										KtReservationStatus to, TimestampTz now);
 
 /*
- * The router's: a pending reservation whose time is over; *fired where it timed
- * out.  False where somebody has it locked, who is perhaps just accepting it, or
+ * The router's: a pending reservation whose time is over, as it was read a moment ago;
+ * *fired where it timed out.  False where somebody has it locked, who is perhaps just accepting it, or
  * its worker, who is to be moved to the workspace's time-out activity.
  */
-extern bool kt_reservation_time_out(KtConfig *config, const KtSid *reservation, TimestampTz now,
+extern bool kt_reservation_time_out(KtConfig *config, KtReservation *reservation, TimestampTz now,
 									bool *fired);
 
 /* Rejects a worker's pending reservations, and tells whether it has any, of what is committed by now. */

@@ -506,7 +506,7 @@ fire_reservation(KtRouter *router, const KtSid *sid)
 		return NOTHING;
 	if (reservation->times_out_at > router->pool->now && reservation->times_out_at != KT_NEVER)
 		kt_timers_note_reservation(router, &reservation->workspace, reservation->times_out_at);
-	if (!kt_reservation_time_out(router->pool->config, sid, router->pool->now, &fired))
+	if (!kt_reservation_time_out(router->pool->config, reservation, router->pool->now, &fired))
 		return BUSY;
 	return fired ? TIMED_OUT : NOTHING;
 }

@@ -43,6 +43,22 @@ SELECT kin_tr.wrapup_reservation(:'offer', '{"y": 2}', if_version => 1);
 SELECT reservation_status, version FROM kin_tr.get_reservation(:'offer');
 SELECT attributes, assignment_status, version FROM kin_tr.get_task(test.task('t'));
 SELECT kin_tr.complete_reservation(:'offer', '{"x": 3, "z": [1]}', 'reservation', 2);
+-- what is refused leaves no memory behind
+DO $$
+DECLARE
+    completed text := (SELECT r.sid FROM kin_tr.reservations r WHERE r.reservation_status = 'completed' LIMIT 1);
+    refused   integer := 0;
+BEGIN
+    FOR i IN 1 .. 50 LOOP
+        BEGIN
+            PERFORM kin_tr.complete_reservation(completed, jsonb_build_object('x', repeat('a', 200000)));
+        EXCEPTION WHEN OTHERS THEN
+            refused := refused + 1;
+        END;
+    END LOOP;
+    ASSERT refused = 50, 'they were not refused';
+END $$;
+SELECT sum(total_bytes) < 1000000 AS little FROM pg_catalog.pg_backend_memory_contexts WHERE name = 'kin_tr pending events';
 SELECT reservation_status, version FROM kin_tr.get_reservation(:'offer');
 SELECT attributes, assignment_status, reason, version FROM kin_tr.get_task(test.task('t'));
 -- completed without a wrap-up

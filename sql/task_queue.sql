@@ -67,5 +67,23 @@ CALL test.refused($$SELECT kin_tr.get_task_queue('full')$$);
 
 SELECT event_type, event_data ->> 'task_queue_name' AS name, event_data ->> 'task_queue_target_expression' AS expression
   FROM kin_tr.events_since(NULL, 1000, ARRAY['task-queue.created', 'task-queue.updated', 'task-queue.expression.updated', 'task-queue.deleted']);
+
+-- one that cannot be read, whoever made it so: its tasks are none that fail, and wait in their order
+SELECT kin_tr.create_task_queue('last first', '1 == 1', task_order => 'LIFO') AS lifo \gset
+SELECT kin_tr.create_workflow('lifo', '{"task_routing": {"default_filter": {"queue": "last first"}}}') IS NOT NULL AS created;
+SELECT test.new(name, workflow => 'lifo') FROM string_to_table('first second third', ' ') name;
+SELECT assigned FROM kin_tr.tick();
+UPDATE kin_tr.task_queues SET target_workers = 'a ==' WHERE sid = :'lifo';
+SELECT kin_tr.update_task_queue('last first', max_reserved_workers => 2);
+SET client_min_messages = error;
+SELECT assigned FROM kin_tr.tick();
+RESET client_min_messages;
+SELECT object = :'lifo' AS the_queue, step FROM kin_tr.quarantined WHERE workspace_sid = test.ws();
+UPDATE kin_tr.task_queues SET target_workers = '1 == 1' WHERE sid = :'lifo';
+SELECT kin_tr.update_task_queue('last first', max_reserved_workers => 1);
+SELECT kin_tr.create_worker('Zoe', activity => 'Available') IS NOT NULL AS created;
+SELECT assigned FROM kin_tr.tick();
+SELECT test.task('third') = task_sid AS the_newest FROM kin_tr.reservations WHERE worker_name = 'Zoe';
+SELECT count(*) FROM kin_tr.quarantined WHERE workspace_sid = test.ws();
 SELECT test.faults();
 SELECT kin_tr.delete_workspace('task_queue');

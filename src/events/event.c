@@ -99,8 +99,9 @@ at_end_of_transaction(XactEvent event, void *arg)
 			return;
 	}
 	wrote_events = false;
-	npending = 0;
 	ids_left = 0;
+	npending = 0;
+	MemoryContextReset(pending_context);
 }
 
 static void
@@ -114,6 +115,8 @@ at_end_of_subtransaction(SubXactEvent event, SubTransactionId mine, SubTransacti
 		/* Those of the transaction around it stay. */
 		while (npending > 0 && pending_levels[npending - 1] >= level)
 			npending--;
+		if (npending == 0)
+			MemoryContextReset(pending_context);
 		ids_left = 0;
 	}
 	else if (event == SUBXACT_EVENT_COMMIT_SUB)

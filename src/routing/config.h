@@ -140,7 +140,7 @@ extern List *kt_config_names(const char *kind, const KtSid *workspace, bool *com
 /* An argument that is the SID of a kind that has no names; an error where it is not. */
 extern KtSid kt_config_sid_argument(FunctionCallInfo fcinfo, int argument, const char *kind);
 
-/* KtQueueLookup for kt_workflow_compile(); context is the workspace's KtSid. */
+/* A KtQueueLookup; context is the workspace's KtSid. */
 extern bool kt_queue_lookup(void *context, const char *name, KtSid *sid);
 
 #endif							/* KIN_TR_ROUTING_CONFIG_H */

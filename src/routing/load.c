@@ -25,7 +25,7 @@
 #define MOST_LOOKS 64
 
 /* Kinds of what is read, each of which has its part of a slice. */
-#define KINDS 4
+#define KINDS 5
 
 /* Objects that are listed at a time. */
 #define LIST_SIZE 256

@@ -11,7 +11,10 @@
 
 typedef struct KtLooks KtLooks;
 
-/* Of objects whose key has this size: tasks or workers by sid, groups by uuid. */
+/*
+ * Of objects of this size, such as the sid of a task or the uuid of a group.  One is
+ * known by its bytes: a struct's padding is to be zero.
+ */
 extern KtLooks *kt_looks_create(MemoryContext context, Size size);
 extern void kt_looks_clear(KtLooks *looks);
 

@@ -32,6 +32,7 @@ typedef struct Moves
 	bool		retried;		/* they come from the retries: */
 	int			ndue;
 	KtSid	   *due;			/* and not yet found, where somebody has the table */
+	List	   *held;			/* their sids: somebody holds them */
 	int			n;
 	KtMark		found[BATCH_SIZE];
 } Moves;
@@ -105,7 +106,8 @@ move(void *context, int from, int n)
 	uint64		nheld;
 
 	for (int i = from; i < from + n; i++)
-		if (moves->retried || !kt_retry_is_kept(moves->router->retries, &moves->found[i].sid))
+		if (moves->retried ||
+			!kt_retry_is_kept_as(moves->router->retries, &moves->found[i].sid, KT_RETRY_MOVE))
 			sids[nsids++] = moves->found[i].sid;
 	values[0] = kt_sid_array(sids, nsids);
 	nheld = kt_spi(&plan, values, NULL);
@@ -113,7 +115,7 @@ move(void *context, int from, int n)
 	{
 		KtSid		held = kt_column_sid(i, 1);
 
-		retry(moves, &held);
+		moves->held = kt_sid_list_add(moves->held, &held);
 	}
 }
 
@@ -124,7 +126,7 @@ note_failure(void *context, int item, const ErrorData *error)
 	const KtSid *task = &moves->found[item].sid;
 
 	if (kt_error_is_busy(error))
-		retry(moves, task);
+		moves->held = kt_sid_list_add(moves->held, task);
 	else
 		kt_quarantine_note(moves->router->quarantine, task, KT_RETRY_MOVE, "move", error);
 }
@@ -133,13 +135,18 @@ static void
 move_batch(Moves *moves, const KtTransactions *transactions, bool retried)
 {
 	KtBatch		batch = {moves, .collect = retried ? find_due : find_next, .run = move, .failed = note_failure};
+	ListCell   *cell;
 
 	CHECK_FOR_INTERRUPTS();
 	moves->retried = retried;
 	moves->n = moves->ndue = 0;
+	moves->held = NIL;
 	kt_batch_run(transactions, &batch);
 	for (int i = 0; i < moves->ndue; i++)
 		retry(moves, &moves->due[i]);
+	foreach(cell, moves->held)
+		retry(moves, lfirst(cell));
+	list_free_deep(moves->held);
 }
 
 void

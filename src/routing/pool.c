@@ -255,23 +255,33 @@ kt_pool_touch_direct(KtPool *pool, KtPoolWorker *worker)
 		touch_direct(pool, &worker->name->groups);
 }
 
-void
-kt_pool_new_minute(KtPool *pool)
+/* Groups whose step reads the time. */
+static void
+outdate_timed(KtPool *pool, KtSpace *space)
 {
-	HASH_SEQ_STATUS scan;
-	KtGroup    *group;
+	dlist_iter	iter;
 
-	hash_seq_init(&scan, pool->groups);
-	while ((group = hash_seq_search(&scan)) != NULL)
+	dlist_foreach(iter, &space->groups)
 	{
-		const KtExpr *expression = group->step ? group->step->target->expression : NULL;
+		KtGroup    *group = dlist_container(KtGroup, of_space, iter.cur);
 
-		CHECK_FOR_INTERRUPTS();
-		if (expression == NULL || (expression->subjects & (1 << KT_SUBJECT_TASKROUTER)) == 0)
+		if (!kt_group_reads_time(group))
 			continue;
 		group->outdated = true;
 		kt_pool_touch_group(pool, group);
 	}
+}
+
+void
+kt_pool_new_minute(KtPool *pool)
+{
+	HASH_SEQ_STATUS scan;
+	KtSpace    *space;
+
+	hash_seq_init(&scan, pool->spaces);
+	while ((space = hash_seq_search(&scan)) != NULL)
+		if (space->ntimed > 0)
+			outdate_timed(pool, space);
 }
 
 /* The oldest first; those that will have tasks again stay. */

@@ -244,6 +244,7 @@ struct KtSpace
 	dlist_node	of_lacking;		/* then */
 	bool		full;			/* there is no room for some: the next reset begins with none */
 	bool		crowded;		/* it has begun with none since its configuration changed */
+	uint64		resets;			/* how often its configuration has been read anew */
 
 	/* From here on it follows from its configuration. */
 	bool		lifo_first;
@@ -438,15 +439,15 @@ extern void kt_pool_touch_group(KtPool *pool, KtGroup *group);
 /* Nobody was found for it: it is no candidate any more. */
 extern void kt_pool_leave_match(KtPool *pool, KtGroup *group);
 
-/*
- * So many of its first tasks are locked that it is left alone for a while; then
- * the search goes on behind them.  What arrives meanwhile is a candidate as ever.
- */
 /* Tasks that are only in the table and may be read now. */
 extern bool kt_group_has_more(const KtGroup *group);
 extern void kt_group_note_skipped(KtGroup *group);
 
-/* It is left alone till a time by the monotonic clock. */
+/*
+ * So many of its first tasks are locked that it is left alone, till a time by the
+ * monotonic clock; then the search goes on behind them.  What arrives meanwhile is a
+ * candidate as ever.
+ */
 extern void kt_pool_hold_group(KtPool *pool, KtGroup *group, int64 until);
 
 /* Where it has no others any more, those that were skipped are left alone for a while. */
@@ -496,6 +497,7 @@ extern bool kt_pool_worker_passes(const KtGroup *group, const KtPoolWorker *work
 
 /* Does its step look at the counters of channels, by which workers of a class differ? */
 extern bool kt_group_reads_counters(const KtGroup *group);
+extern bool kt_group_reads_time(const KtGroup *group);
 
 /* May this one worker get a group's tasks, capacity aside? */
 extern bool kt_pool_fits_worker(KtPool *pool, KtGroup *group, KtPoolWorker *worker);

@@ -220,6 +220,13 @@ kt_group_reads_counters(const KtGroup *group)
 }
 
 bool
+kt_group_reads_time(const KtGroup *group)
+{
+	return group->step != NULL && group->step->target->expression != NULL &&
+		(group->step->target->expression->subjects & (1 << KT_SUBJECT_TASKROUTER)) != 0;
+}
+
+bool
 kt_pool_fits_worker(KtPool *pool, KtGroup *group, KtPoolWorker *worker)
 {
 	return fits(pool, group, worker->class) &&

@@ -169,7 +169,7 @@ kt_pool_make_group(KtPool *pool, const KtGroupRow *row)
 		return NULL;
 	if (!kt_sid_is_null(&row->queue))
 		queue = kt_space_queue(pool, space, &row->queue, &later);
-	if (later)
+	if (later || (queue == NULL && !kt_sid_is_null(&row->queue) && !kt_sid_is(&row->routing_target, KT_WORKER)))
 		return NULL;
 	/* What can fail comes before anything is changed. */
 	expression = step ? step->target->expression : NULL;

@@ -32,28 +32,41 @@ kt_space_alloc(KtSpace *space, Size size)
 	return MemoryContextAllocZero(space->context, size);
 }
 
-static void
-load_channels(KtPool *pool, KtSpace *space)
+/* The channels of a workspace, in the order of their sids. */
+static List *
+read_channels(KtPool *pool, const KtSid *workspace)
 {
-	static KtPlan channels = {
+	static KtPlan plan = {
 		"SELECT sid FROM kin_tr.task_channels WHERE workspace_sid = $1 ORDER BY sid", "s"
 	};
-	Datum		values[] = {SidPGetDatum(&space->sid)};
-	uint64		n = kt_spi_latest(&channels, values, NULL);
+	Datum		values[] = {SidPGetDatum(workspace)};
+	uint64		n = kt_spi_latest(&plan, values, NULL);
 	SPITupleTable *table = SPI_tuptable;
+	List	   *channels = NIL;
 
-	space->channels = kt_space_alloc(space, sizeof(KtTaskChannel *) * Max(n, 1));
-	space->idle = kt_space_alloc(space, sizeof(dlist_head) * Max(n, 1));
 	for (uint64 i = 0; i < n; i++)
 	{
 		KtSid		sid = (SPI_tuptable = table, kt_column_sid(i, 1));
 		const KtTaskChannel *channel = kt_config_task_channel(pool->config, &sid);
 
 		if (channel != NULL)
-		{
-			dlist_init(&space->idle[space->nchannels]);
-			space->channels[space->nchannels++] = channel;
-		}
+			channels = lappend(channels, (void *) channel);
+	}
+	SPI_freetuptable(table);
+	return channels;
+}
+
+static void
+put_channels(KtSpace *space, const List *channels)
+{
+	ListCell   *cell;
+
+	space->channels = kt_space_alloc(space, sizeof(KtTaskChannel *) * Max(list_length(channels), 1));
+	space->idle = kt_space_alloc(space, sizeof(dlist_head) * Max(list_length(channels), 1));
+	foreach(cell, channels)
+	{
+		dlist_init(&space->idle[space->nchannels]);
+		space->channels[space->nchannels++] = lfirst(cell);
 	}
 }
 
@@ -66,14 +79,10 @@ kt_pool_may_use(const KtPool *pool, const KtSid *workspace)
 	return !pool->restricted;
 }
 
-/* All that follows from its configuration; false where it is gone. */
-static bool
-set_up(KtPool *pool, KtSpace *space)
+/* All that follows from its configuration. */
+static void
+set_up(KtSpace *space, const KtWorkspace *configured, const List *channels)
 {
-	const KtWorkspace *configured = kt_config_workspace(pool->config, &space->sid);
-
-	if (configured == NULL)
-		return false;
 	space->lifo_first = configured->lifo_first;
 	dlist_init(&space->empty_classes);
 	kt_pool_init_candidates(space);
@@ -82,9 +91,8 @@ set_up(KtPool *pool, KtSpace *space)
 	space->groups_by_value = ktmap_create(space->context, KT_MAP_SIZE, NULL);
 	space->pinned_by_sid = ktsidmap_create(space->context, KT_MAP_SIZE, NULL);
 	space->queues = ktsidmap_create(space->context, KT_MAP_SIZE, NULL);
-	load_channels(pool, space);
+	put_channels(space, channels);
 	kt_space_number_paths(space);
-	return true;
 }
 
 static void
@@ -98,18 +106,24 @@ KtSpace *
 kt_pool_space(KtPool *pool, const KtSid *workspace)
 {
 	KtSpace    *space = hash_search(pool->spaces, workspace, HASH_FIND, NULL);
+	const KtWorkspace *configured;
+	List	   *channels;
 
 	if (space != NULL)
 		return space;
-	if (!kt_pool_may_use(pool, workspace) || kt_config_workspace(pool->config, workspace) == NULL)
+	if (!kt_pool_may_use(pool, workspace) ||
+		(configured = kt_config_workspace(pool->config, workspace)) == NULL)
 		return NULL;
+	/* What can fail comes before anything is changed: somebody may have the table. */
+	channels = read_channels(pool, workspace);
 	space = hash_search(pool->spaces, workspace, HASH_ENTER, NULL);
 	memset((char *) space + sizeof(KtSid), 0, sizeof(KtSpace) - sizeof(KtSid));
 	dlist_init(&space->workers);
 	dlist_init(&space->groups);
 	space->context = AllocSetContextCreate(pool->context, "kin_tr space", 0, ALLOCSET_SMALL_INITSIZE,
 										   KT_POOL_BLOCK);
-	(void) set_up(pool, space);
+	set_up(space, configured, channels);
+	list_free(channels);
 	if (pool->loading)
 		close_space(pool, space);
 	return space;
@@ -150,11 +164,15 @@ void
 kt_pool_reset_space(KtPool *pool, const KtSid *workspace)
 {
 	KtSpace    *space = hash_search(pool->spaces, workspace, HASH_FIND, NULL);
+	const KtWorkspace *configured;
+	List	   *channels;
 	dlist_mutable_iter iter;
 
 	forget_configuration(pool, workspace);
 	if (space == NULL)
 		return;
+	configured = kt_config_workspace(pool->config, workspace);
+	channels = configured != NULL ? read_channels(pool, workspace) : NIL;
 	dlist_foreach_modify(iter, &space->groups)
 		kt_group_forget(pool, dlist_container(KtGroup, of_space, iter.cur));
 	dlist_foreach_modify(iter, &space->workers)
@@ -163,11 +181,14 @@ kt_pool_reset_space(KtPool *pool, const KtSid *workspace)
 		dlist_delete(&space->of_pool);
 	MemoryContextReset(space->context);
 	memset((char *) space + offsetof(KtSpace, lifo_first), 0, sizeof(KtSpace) - offsetof(KtSpace, lifo_first));
-	if (!set_up(pool, space))
+	if (configured == NULL)
 	{
 		drop_space(pool, space);
 		return;
 	}
+	space->resets++;
+	set_up(space, configured, channels);
+	list_free(channels);
 	dlist_foreach_modify(iter, &space->workers)
 		kt_worker_set_slots(pool, dlist_container(KtPoolWorker, of_space, iter.cur));
 	if (!space->closed)

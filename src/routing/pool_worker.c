@@ -176,8 +176,12 @@ set_name(KtPool *pool, KtPoolWorker *worker, const char *name, const bytea *key)
 		kt_pool_leave_name(worker->space, worker->name);
 	}
 	worker->name = key ? kt_pool_enter_name(worker->space, key) : NULL;
-	if (worker->name != NULL)
-		worker->name->worker = worker;
+	if (worker->name == NULL)
+		return;
+	/* Whoever had it has another by now, which has yet to be read. */
+	if (worker->name->worker != NULL)
+		worker->name->worker->name = NULL;
+	worker->name->worker = worker;
 }
 
 /* Reservations of a worker that was not known when they were told of. */

@@ -69,15 +69,24 @@ has_former_keys(uint64 row)
 	return key1 != kt_column_int64(row, 3) || key2 != kt_column_int64(row, 4);
 }
 
-/* How many there were. */
-static int
-read_piece(KtRouter *router, KtWalk *walk)
+/* A piece of a walk. */
+typedef struct Piece
+{
+	KtRouter   *router;
+	KtWalk	   *walk;
+	int			n;				/* tasks that there were */
+} Piece;
+
+static void
+read_piece(void *context)
 {
 	static KtPlan plan = {
 		"SELECT sid, workspace_sid, order_key1, order_key2, task_queue_sid, priority, virtual_start_time"
 		"  FROM kin_tr.tasks WHERE group_key = $1 AND (order_key1, order_key2, sid) > ($2, $3, $4)"
 		" ORDER BY group_key, order_key1, order_key2, sid LIMIT $5", "uIIsi"
 	};
+	Piece	   *piece = context;
+	KtWalk	   *walk = piece->walk;
 	Datum		values[] = {
 		UUIDPGetDatum(&walk->group), Int64GetDatum(walk->after.key1), Int64GetDatum(walk->after.key2),
 		SidPGetDatum(&walk->after.sid), Int32GetDatum(PIECE)
@@ -89,7 +98,7 @@ read_piece(KtRouter *router, KtWalk *walk)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (!kt_column_is_null(i, 5) && has_former_keys(i))
-			kt_router_note_task(router, i);
+			kt_router_note_task(piece->router, i);
 	}
 	if (n > 0)
 	{
@@ -98,15 +107,26 @@ read_piece(KtRouter *router, KtWalk *walk)
 		walk->after.sid = kt_column_sid(n - 1, 1);
 	}
 	SPI_freetuptable(table);
-	return n;
+	piece->n = n;
 }
 
+/*
+ * A queue that cannot be read has no order.  When it can, its event tells of it.  Where
+ * somebody has its table, the walk goes on later.
+ */
 bool
-kt_reorder_read(KtRouter *router, int piece)
+kt_reorder_read(KtRouter *router, int most)
 {
 	KtWalk		walk;
+	Piece		piece = {router, &walk};
+	ErrorData  *error;
 
-	if (kt_looks_take(router->walks, &walk, 1) == 1 && read_piece(router, &walk) == PIECE)
+	if (kt_looks_take(router->walks, &walk, 1) == 0)
+		return false;
+	error = kt_try(read_piece, &piece);
+	if (error != NULL ? kt_error_is_busy(error) : piece.n == PIECE)
 		kt_looks_add(router->walks, &walk.workspace, &walk);
-	return kt_looks_are_left(router->walks);
+	if (error != NULL)
+		FreeErrorData(error);
+	return error == NULL && kt_looks_are_left(router->walks);
 }

@@ -290,6 +290,24 @@ note_recovered(KtRetries *retries, const KtSid *sid)
 	retries->recovered[retries->nrecovered++] = *sid;
 }
 
+/* Nothing has been heard of it.  It may be in quarantine for something else, though. */
+static void
+end(KtRetries *retries, Retry *retry)
+{
+	KtSid		sid = retry->key.sid;
+	bool		kept = retry->kept;
+
+	forget(retries, retry);
+	for (int kind = 0; kept && kind < KT_RETRY_KINDS; kind++)
+	{
+		const Retry *other = find(retries, &sid, kind);
+
+		kept = other == NULL || !other->kept;
+	}
+	if (kept)
+		note_recovered(retries, &sid);
+}
+
 /* Of a kind, what is due first; NULL where there is none. */
 static Retry *
 first_of(KtRetries *retries, KtRetryKind kind)
@@ -311,9 +329,7 @@ kt_retries_due(KtRetries *retries, KtRetryKind kind, int most, int *n)
 	{
 		if (retry->handed_out)
 		{
-			if (retry->kept)
-				note_recovered(retries, &retry->key.sid);
-			forget(retries, retry);
+			end(retries, retry);
 			continue;
 		}
 		due[(*n)++] = retry->key.sid;

@@ -424,13 +424,24 @@ settle_tasks(KtRouter *router, const KtTransactions *transactions, KtTurn *turn,
 	return any;
 }
 
+void
+kt_router_set_time(KtRouter *router)
+{
+	int64		minute;
+
+	router->pool->now = kt_now();
+	minute = router->pool->now / USECS_PER_MINUTE;
+	if (minute != router->minute)
+		kt_pool_new_minute(router->pool);
+	router->minute = minute;
+}
+
 /* Reads what happened; how many events.  first: in this turn. */
 static int
 look(KtRouter *router, const KtTransactions *transactions, const KtLimits *limits, bool first)
 {
 	MemoryContext old = CurrentMemoryContext;
 	KtSpi		spi;
-	int64		minute;
 	int			events = 0;
 
 	transactions->begin();
@@ -444,11 +455,7 @@ look(KtRouter *router, const KtTransactions *transactions, const KtLimits *limit
 	else
 		events = kt_router_catch_up(router, !transactions->own);
 	kt_router_read(router, limits->slice);
-	router->pool->now = kt_now();
-	minute = router->pool->now / USECS_PER_MINUTE;
-	if (minute != router->minute)
-		kt_pool_new_minute(router->pool);
-	router->minute = minute;
+	kt_router_set_time(router);
 	kt_pool_end_waits(router->pool);
 	if (kt_retries_are_due(router->retries, KT_RETRY_LOOK))
 		look_at_retries(router);

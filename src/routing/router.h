@@ -145,6 +145,9 @@ extern bool kt_router_has_to_read(const KtRouter *router);
 /* load.c: a row with the sids of a task and of its workspace; it is yet to be read. */
 extern void kt_router_note_task(KtRouter *router, uint64 row);
 
+/* router.c: the time that steps read is the clock's. */
+extern void kt_router_set_time(KtRouter *router);
+
 /* catch_up.c: applies what happened since, and tells how much; loads where that is better. */
 extern int	kt_router_catch_up(KtRouter *router, bool with_own);
 

@@ -126,6 +126,36 @@ put_page(KtRouter *router, SPITupleTable *table, uint64 n, PutRow put)
 	FreeErrorData(of_all);
 }
 
+/* What a plan finds of some sids is put; of which it finds nothing is gone. */
+static void
+look_at_rows(KtRouter *router, KtPlan *plan, const KtSid *sids, int n, PutRow put,
+			 void (*gone) (KtRouter *router, const KtSid *sid))
+{
+	Datum		values[1];
+	uint64		found;
+	SPITupleTable *table;
+	HTAB	   *existing = NULL;
+
+	if (n == 0)
+		return;
+	values[0] = kt_sid_array(sids, n);
+	found = kt_spi_latest(plan, values, NULL);
+	table = SPI_tuptable;
+	for (uint64 i = 0; i < found; i++)
+	{
+		KtSid		sid = kt_column_sid(i, 1);
+
+		add_to_set(&existing, &sid);
+	}
+	for (int i = 0; i < n; i++)
+		if (existing == NULL || hash_search(existing, &sids[i], HASH_FIND, NULL) == NULL)
+			gone(router, &sids[i]);
+	put_page(router, table, found, put);
+	SPI_freetuptable(table);
+	if (existing != NULL)
+		hash_destroy(existing);
+}
+
 /* ---------------------------------------------------------------- workers */
 
 #define WORKER_COLUMNS \
@@ -176,8 +206,10 @@ read_channels(KtRouter *router, const KtSid *workers, int n)
 	};
 	Datum		values[] = {kt_sid_array(workers, n)};
 	uint64		found = kt_spi_latest(&plan, values, NULL);
+	SPITupleTable *table = SPI_tuptable;
 
-	put_page(router, SPI_tuptable, found, put_worker_channel);
+	put_page(router, table, found, put_worker_channel);
+	SPI_freetuptable(table);
 }
 
 /* The workers of a page, which is put; those sids that it has, in the order of its rows. */
@@ -189,34 +221,23 @@ put_workers(KtRouter *router, SPITupleTable *table, uint64 n)
 	for (uint64 i = 0; i < n; i++)
 		sids[i] = kt_column_sid(i, 1);
 	put_page(router, table, n, put_worker);
+	SPI_freetuptable(table);
 	return sids;
+}
+
+static void
+remove_worker(KtRouter *router, const KtSid *worker)
+{
+	kt_pool_remove_worker(router->pool, worker);
+	kt_quarantine_release(router->quarantine, worker);
 }
 
 void
 kt_router_look_at_workers(KtRouter *router, const KtSid *workers, int n)
 {
 	static KtPlan plan = {"SELECT " WORKER_COLUMNS " FROM kin_tr.workers WHERE sid = ANY ($1)", "S"};
-	Datum		values[1];
-	uint64		found;
-	HTAB	   *existing = NULL;
 
-	if (n == 0)
-		return;
-	values[0] = kt_sid_array(workers, n);
-	found = kt_spi_latest(&plan, values, NULL);
-	for (uint64 i = 0; i < found; i++)
-	{
-		KtSid		sid = kt_column_sid(i, 1);
-
-		add_to_set(&existing, &sid);
-	}
-	for (int i = 0; i < n; i++)
-		if (existing == NULL || hash_search(existing, &workers[i], HASH_FIND, NULL) == NULL)
-		{
-			kt_pool_remove_worker(router->pool, &workers[i]);
-			kt_quarantine_release(router->quarantine, &workers[i]);
-		}
-	put_page(router, SPI_tuptable, found, put_worker);
+	look_at_rows(router, &plan, workers, n, put_worker, remove_worker);
 	read_channels(router, workers, n);
 }
 
@@ -234,6 +255,7 @@ kt_rows_next_workers(KtRouter *router, KtSid *after, int most)
 		return 0;
 	*after = sids[n - 1];
 	read_channels(router, sids, n);
+	pfree(sids);
 	return n;
 }
 
@@ -325,6 +347,9 @@ put_task(KtRouter *router, uint64 row)
 	}
 	kt_pool_put_task(router->pool, group, &head);
 	kt_pool_touch_group(router->pool, group);
+	/* Whose queue cannot be read has no order; it goes to the worker that it is routed to. */
+	if (group->queue == NULL && !kt_sid_is_null(&group->queue_sid))
+		return;
 	kt_order_keys(group->queue, &head.sid, kt_column_int32(row, 17), kt_column_int64(row, 18), &key1, &key2);
 	if (!kt_column_bool(row, 14) || head.key1 != key1 || head.key2 != key2)
 		kt_looks_add(router->unsettled, &step.workspace, &step);
@@ -538,6 +563,7 @@ kt_rows_next_reservations(KtRouter *router, KtSid *after, int most)
 	if (n > 0)
 		*after = kt_column_sid(n - 1, 1);
 	put_page(router, table, n, put_reservation);
+	SPI_freetuptable(table);
 	return n;
 }
 
@@ -554,28 +580,18 @@ put_reservation_again(KtRouter *router, uint64 row)
 		kt_pool_close(router->pool, &sid);
 }
 
+static void
+close_reservation(KtRouter *router, const KtSid *reservation)
+{
+	kt_pool_close(router->pool, reservation);
+}
+
 void
 kt_router_look_at_reservations(KtRouter *router, const KtSid *reservations, int n)
 {
 	static KtPlan plan = {
 		"SELECT " RESERVATION_COLUMNS " FROM kin_tr.reservations WHERE sid = ANY ($1)", "S"
 	};
-	Datum		values[1];
-	uint64		found;
-	HTAB	   *existing = NULL;
 
-	if (n == 0)
-		return;
-	values[0] = kt_sid_array(reservations, n);
-	found = kt_spi_latest(&plan, values, NULL);
-	for (uint64 i = 0; i < found; i++)
-	{
-		KtSid		sid = kt_column_sid(i, 1);
-
-		add_to_set(&existing, &sid);
-	}
-	for (int i = 0; i < n; i++)
-		if (existing == NULL || hash_search(existing, &reservations[i], HASH_FIND, NULL) == NULL)
-			kt_pool_close(router->pool, &reservations[i]);
-	put_page(router, SPI_tuptable, found, put_reservation_again);
+	look_at_rows(router, &plan, reservations, n, put_reservation_again, close_reservation);
 }

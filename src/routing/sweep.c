@@ -28,14 +28,19 @@ PG_FUNCTION_INFO_V1(kin_tr_sweep);
  */
 #define PATIENCE (200 * INT64CONST(1000))
 
-/* A pair that fits. */
+/* A pair that fits, and what it goes by. */
 typedef struct Pair
 {
 	KtSid		task;
 	int64		version;		/* of the task; -1: it is gone */
 	KtSid		worker;
+	int64		worker_version;
 	pg_uuid_t	group;
-	KtSid		channel;
+	KtSid		workspace;
+	bool		reads_time;
+	int64		minute;			/* then */
+	uint64		resets;			/* of the workspace, in the router that is judged */
+	uint64		sequence;		/* of the worker, there */
 } Pair;
 
 static KtRouter *
@@ -68,12 +73,17 @@ find_pairs(KtRouter *fresh, Pair *pairs, int most, int64 slice)
 
 	while (n < most && kt_match_next(fresh, &proposal, until))
 	{
-		pairs[n].task = proposal.head.sid;
-		pairs[n].version = version_of(&proposal.head.sid);
-		pairs[n].worker = proposal.workers[0]->sid;
-		pairs[n].group = proposal.group->key;
-		pairs[n].channel = proposal.group->space->channels[proposal.group->channel]->sid;
-		n++;
+		Pair	   *pair = &pairs[n++];
+
+		memset(pair, 0, sizeof(Pair));
+		pair->task = proposal.head.sid;
+		pair->version = version_of(&proposal.head.sid);
+		pair->worker = proposal.workers[0]->sid;
+		pair->worker_version = proposal.workers[0]->version;
+		pair->group = proposal.group->key;
+		pair->workspace = proposal.group->space->sid;
+		pair->reads_time = kt_group_reads_time(proposal.group);
+		pair->minute = fresh->minute;
 	}
 	MemoryContextSwitchTo(old);
 	return n;
@@ -88,21 +98,53 @@ is_being_retried(const KtRouter *router, const Pair *pair)
 		(group != NULL && group->skipped != KT_SKIPPED_NONE);
 }
 
+static uint64
+resets_of(const KtRouter *router, const Pair *pair)
+{
+	const KtSpace *space = hash_search(router->pool->spaces, &pair->workspace, HASH_FIND, NULL);
+
+	return space != NULL ? space->resets : 0;
+}
+
+static uint64
+sequence_of(const KtRouter *router, const Pair *pair)
+{
+	const KtPoolWorker *worker = kt_pool_worker(router->pool, &pair->worker);
+
+	return worker != NULL ? worker->sequence : 0;
+}
+
+/* What the router has of the new pairs, should it come to know better before it has its turn. */
+static void
+remember_router(const KtRouter *router, Pair *pairs, int n)
+{
+	for (int i = 0; i < n && router->pool != NULL; i++)
+	{
+		pairs[i].resets = resets_of(router, &pairs[i]);
+		pairs[i].sequence = sequence_of(router, &pairs[i]);
+	}
+}
+
 /*
- * Does the pair still stand, though the router has had a turn since?  A task that has
- * been assigned and has come back meanwhile is another matter.
+ * Does the pair still stand, though the router has had a turn since?  It does where
+ * nothing has happened that it goes by: no change of the task, the worker or the
+ * configuration, no minute gone by, no reservation that the worker got instead.  What
+ * the router itself takes the worker for does not count: it may be what is wrong.
  */
 static bool
 is_missed(const KtRouter *router, const Pair *pair)
 {
 	static KtPlan plan = {
-		"SELECT FROM kin_tr.tasks WHERE sid = $1 AND group_key = $2 AND version = $3", "suI"
+		"SELECT FROM kin_tr.tasks t, kin_tr.workers w"
+		" WHERE t.sid = $1 AND t.group_key = $2 AND t.version = $3 AND w.sid = $4 AND w.version = $5", "suIsI"
 	};
-	Datum		values[] = {SidPGetDatum(&pair->task), UUIDPGetDatum(&pair->group), Int64GetDatum(pair->version)};
-	KtPoolWorker *worker = kt_pool_worker(router->pool, &pair->worker);
-	int			channel = worker != NULL ? kt_space_channel(worker->space, &pair->channel) : -1;
+	Datum		values[] = {
+		SidPGetDatum(&pair->task), UUIDPGetDatum(&pair->group), Int64GetDatum(pair->version),
+		SidPGetDatum(&pair->worker), Int64GetDatum(pair->worker_version)
+	};
 
-	return channel >= 0 && worker->slots[channel].idle &&
+	return !(pair->reads_time && pair->minute != router->minute) &&
+		pair->resets == resets_of(router, pair) && pair->sequence == sequence_of(router, pair) &&
 		!is_being_retried(router, pair) && kt_spi(&plan, values, NULL) > 0;
 }
 
@@ -133,15 +175,13 @@ kt_router_is_sweeping(void)
 	return reading != NULL || nfound > 0;
 }
 
-/* A piece of reading; NULL while there is more.  After an error it begins anew. */
+/* A piece of reading; NULL while there is more. */
 static KtRouter *
 read_fresh(int64 slice)
 {
 	KtRouter   *fresh = reading;
 
 	reading = NULL;
-	if (sweeping == NULL)
-		sweeping = AllocSetContextCreate(TopMemoryContext, "kin_tr sweep", ALLOCSET_DEFAULT_SIZES);
 	if (fresh == NULL)
 	{
 		MemoryContextReset(sweeping);
@@ -155,6 +195,7 @@ read_fresh(int64 slice)
 		(void) kt_router_catch_up(fresh, false);
 	}
 	kt_router_read(fresh, slice);
+	kt_router_set_time(fresh);
 	if (!kt_router_has_to_read(fresh))
 		return fresh;
 	reading = fresh;
@@ -163,13 +204,31 @@ read_fresh(int64 slice)
 
 /* A piece of matching; true while there is more. */
 static bool
-go_on_finding(KtRouter *fresh, int64 slice)
+go_on_finding(KtRouter *router, KtRouter *fresh, int64 slice)
 {
 	int64		began = kt_monotonic();
+	int			n = find_pairs(fresh, &found[nfinding], MAX_FOUND - nfinding, slice);
 
-	nfinding += find_pairs(fresh, &found[nfinding], MAX_FOUND - nfinding, slice);
+	remember_router(router, &found[nfinding], n);
+	nfinding += n;
 	spent += kt_monotonic() - began;
 	return nfinding < MAX_FOUND && spent < PATIENCE && !kt_match_is_over(fresh);
+}
+
+/* A piece of either; reading is NULL when all pairs have been found. */
+static void
+go_on_looking(KtRouter *router, const KtTransactions *transactions, int64 slice)
+{
+	KtRouter   *fresh;
+	KtSpi		spi;
+
+	transactions->begin();
+	kt_spi_begin(&spi);
+	fresh = read_fresh(slice);
+	if (fresh != NULL && go_on_finding(router, fresh, slice))
+		reading = fresh;
+	kt_spi_end(&spi);
+	transactions->commit();
 }
 
 /* True while there is more to read, or to match. */
@@ -177,16 +236,21 @@ static bool
 look_for_pairs(KtRouter *router, const KtTransactions *transactions, int64 slice)
 {
 	MemoryContext old = CurrentMemoryContext;
-	KtRouter   *fresh;
-	KtSpi		spi;
 
-	transactions->begin();
-	kt_spi_begin(&spi);
-	fresh = read_fresh(slice);
-	if (fresh != NULL && go_on_finding(fresh, slice))
-		reading = fresh;
-	kt_spi_end(&spi);
-	transactions->commit();
+	if (sweeping == NULL)
+		sweeping = AllocSetContextCreate(TopMemoryContext, "kin_tr sweep", ALLOCSET_DEFAULT_SIZES);
+	PG_TRY();
+	{
+		go_on_looking(router, transactions, slice);
+	}
+	PG_CATCH();
+	{
+		/* The next sweep begins anew, but may be an hour away. */
+		reading = NULL;
+		MemoryContextReset(sweeping);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 	MemoryContextSwitchTo(old);
 	if (reading != NULL)
 		return true;

@@ -81,7 +81,8 @@ typedef struct Employee
 	Post		key;
 	NameData	name;			/* the database's */
 	BackgroundWorkerHandle *handle; /* NULL: not started */
-	int64		started_at;
+	int64		started_at;		/* by the monotonic clock */
+	int64		slot_started_at;	/* what its slot had then: of the one before */
 	int64		not_before;
 	bool		wanted;
 } Employee;
@@ -192,7 +193,10 @@ note_end_of_visit(Visit *visit, const KtWorkerState *state)
 	visit->not_before = kt_monotonic() + Min(delay, HOUSE_INTERVAL);
 }
 
-/* Was it ended?  Then it is free to be started again; later, where nobody told it to end. */
+/*
+ * Was it ended?  Then it is free to be started again; later, where nobody told it to
+ * end, or where it did not come as far as its slot: the next one may not either.
+ */
 static void
 note_end(Employee *worker)
 {
@@ -207,8 +211,8 @@ note_end(Employee *worker)
 	state = kt_slots_state(worker->key.database, worker->key.kind);
 	if (visit != NULL)
 		note_end_of_visit(visit, &state);
-	else if (state.failures > 0)
-		worker->not_before = kt_monotonic() + Min(FIRST_DELAY << Min(state.failures - 1, 10), LAST_DELAY);
+	else if (state.failures > 0 || state.started_at == worker->slot_started_at)
+		worker->not_before = kt_monotonic() + Min(FIRST_DELAY << Max(Min(state.failures - 1, 10), 0), LAST_DELAY);
 }
 
 /*
@@ -247,6 +251,7 @@ start(Employee *worker)
 	snprintf(bgw.bgw_name, BGW_MAXLEN, "kin_tr %s: %s", kt_worker_kind_name(post.kind), NameStr(post.name));
 	memcpy(bgw.bgw_extra, &post, sizeof(post));
 	worker->started_at = kt_monotonic();
+	worker->slot_started_at = kt_slots_state(worker->key.database, worker->key.kind).started_at;
 	return RegisterDynamicBackgroundWorker(&bgw, &worker->handle);
 }
 

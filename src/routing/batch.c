@@ -82,17 +82,23 @@ is_a_rows(const ErrorData *error)
 		ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_INSUFFICIENT_RESOURCES && !ProcDiePending;
 }
 
-/* The error that has been caught, in a context; it is passed on where no row is to blame. */
+/*
+ * The error that has been caught, in a context.  What the caller has begun is undone
+ * before the error is passed on: PostgreSQL does not end a subtransaction that
+ * was begun within a statement.
+ */
 static ErrorData *
-take_error(MemoryContext context)
+take_error(MemoryContext context, void (*undo) (void))
 {
 	ErrorData  *error;
 
 	MemoryContextSwitchTo(context);
 	error = CopyErrorData();
-	if (!is_a_rows(error))
-		PG_RE_THROW();
 	FlushErrorState();
+	HOLD_INTERRUPTS();
+	undo();
+	RESUME_INTERRUPTS();
+	MemoryContextSwitchTo(context);
 	return error;
 }
 
@@ -135,14 +141,11 @@ run_once(const KtTransactions *transactions, KtBatch *batch, int from, int n, bo
 	{
 		if (transactions->undo == NULL)
 			PG_RE_THROW();
-		error = take_error(context);
-		if (!collected && !kt_error_is_busy(error))
-			ReThrowError(error);
-		HOLD_INTERRUPTS();
-		transactions->undo();
-		RESUME_INTERRUPTS();
+		error = take_error(context, transactions->undo);
 	}
 	PG_END_TRY();
+	if (error != NULL && (!is_a_rows(error) || (!collected && !kt_error_is_busy(error))))
+		ReThrowError(error);
 	MemoryContextSwitchTo(context);
 	return error;
 }
@@ -194,11 +197,12 @@ kt_try(void (*function) (void *context), void *argument)
 	}
 	PG_CATCH();
 	{
-		error = take_error(context);
-		RollbackAndReleaseCurrentSubTransaction();
+		error = take_error(context, RollbackAndReleaseCurrentSubTransaction);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
+	if (error != NULL && !is_a_rows(error))
+		ReThrowError(error);
 	return error;
 }

@@ -31,7 +31,8 @@ typedef struct Moves
 	TimestampTz until;
 	bool		retried;		/* they come from the retries: */
 	int			ndue;
-	KtSid	   *due;			/* and not yet found, where somebody has the table */
+	KtSid	   *due;
+	bool		looked_up;		/* these: else somebody has the table */
 	List	   *held;			/* their sids: somebody holds them */
 	int			n;
 	KtMark		found[BATCH_SIZE];
@@ -84,7 +85,7 @@ find_due(void *context)
 	values[0] = kt_sid_array(moves->due, n);
 	values[1] = TimestampTzGetDatum(moves->until);
 	found = kt_spi_latest(&plan, values, NULL);
-	moves->ndue = 0;
+	moves->looked_up = true;
 	return take_rows(moves, found);
 }
 
@@ -92,6 +93,13 @@ static void
 retry(Moves *moves, const KtSid *task)
 {
 	kt_retry_busy(moves->router->retries, task, KT_RETRY_MOVE);
+}
+
+static void
+retry_due(Moves *moves)
+{
+	for (int i = 0; i < moves->ndue; i++)
+		retry(moves, &moves->due[i]);
 }
 
 /* One that is in quarantine has its own time. */
@@ -140,10 +148,21 @@ move_batch(Moves *moves, const KtTransactions *transactions, bool retried)
 	CHECK_FOR_INTERRUPTS();
 	moves->retried = retried;
 	moves->n = moves->ndue = 0;
+	moves->looked_up = false;
 	moves->held = NIL;
-	kt_batch_run(transactions, &batch);
-	for (int i = 0; i < moves->ndue; i++)
-		retry(moves, &moves->due[i]);
+	PG_TRY();
+	{
+		kt_batch_run(transactions, &batch);
+	}
+	PG_CATCH();
+	{
+		/* No row was to blame, and nothing has been moved. */
+		retry_due(moves);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	if (!moves->looked_up)
+		retry_due(moves);
 	foreach(cell, moves->held)
 		retry(moves, lfirst(cell));
 	list_free_deep(moves->held);

@@ -24,6 +24,7 @@
 
 #include "base/compat.h"
 #include "base/errors.h"
+#include "base/text.h"
 #include "routing/attributes.h"
 #include "routing/placement.h"
 
@@ -184,8 +185,8 @@ kt_place(KtConfig *config, KtTask *task, TimestampTz now, bool may_fail)
 				 errmsg("no filter of workflow \"%s\" fits the task, and it has no default_filter",
 						workflow->friendly_name),
 				 errdetail("The task's attributes are %s.",
-						   pnstrdup(JsonbToCString(NULL, &task->attributes->root,
-												   VARSIZE(task->attributes)), 1000)),
+						   kt_text_excerpt(JsonbToCString(NULL, &task->attributes->root,
+														  VARSIZE(task->attributes)))),
 				 errhint("Try the filters with kin_tr.evaluate_expression(), or add a default_filter.")));
 	}
 	kt_task_event(config, task, "workflow.entered", now);

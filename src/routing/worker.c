@@ -201,14 +201,17 @@ lock_without_offers(KtConfig *config, const KtSid *worker, TimestampTz now, KtWo
 		kt_events_flush();
 		BeginInternalSubTransaction(NULL);
 		MemoryContextSwitchTo(context);
-		found = kt_worker_read(worker, true, card);
-		done = !found || !kt_reservations_are_pending(worker);
-		if (!done && IsolationUsesXactSnapshot())
-			ereport(ERROR,
-					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-					 errmsg("worker %s has been offered a task since this transaction began", kt_sid_cstring(worker)),
-					 errdetail("The transaction does not see the reservation that is to be rejected."),
-					 errhint("Try it again, or as READ COMMITTED.")));
+		PG_TRY();
+		{
+			found = kt_worker_read(worker, true, card);
+			done = !found || !kt_reservations_are_pending(worker);
+		}
+		PG_CATCH();
+		{
+			RollbackAndReleaseCurrentSubTransaction();
+			PG_RE_THROW();
+		}
+		PG_END_TRY();
 		if (done)
 			ReleaseCurrentSubTransaction();
 		else
@@ -217,6 +220,12 @@ lock_without_offers(KtConfig *config, const KtSid *worker, TimestampTz now, KtWo
 		CurrentResourceOwner = owner;
 		if (done)
 			return found;
+		if (IsolationUsesXactSnapshot())
+			ereport(ERROR,
+					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					 errmsg("worker %s has been offered a task since this transaction began", kt_sid_cstring(worker)),
+					 errdetail("The transaction does not see the reservation that is to be rejected."),
+					 errhint("Try it again, or as READ COMMITTED.")));
 	}
 }
 

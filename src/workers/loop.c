@@ -97,7 +97,7 @@ kt_loop_commit(void)
 void
 kt_loop_undo(void)
 {
-	AbortCurrentTransaction();
+	AbortOutOfAnyTransaction();
 	MemoryContextSwitchTo(TopMemoryContext);
 }
 
@@ -260,7 +260,7 @@ recover(const KtLoop *loop)
 	HOLD_INTERRUPTS();
 	EmitErrorReport();
 	note_error();
-	AbortCurrentTransaction();
+	AbortOutOfAnyTransaction();
 	MemoryContextSwitchTo(TopMemoryContext);
 	FlushErrorState();
 	pgstat_report_activity(STATE_IDLE, NULL);

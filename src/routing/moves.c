@@ -156,7 +156,7 @@ move_batch(Moves *moves, const KtTransactions *transactions, bool retried)
 	}
 	PG_CATCH();
 	{
-		/* No row was to blame, and nothing has been moved. */
+		/* No row was to blame.  Those that have been moved before will not be found again. */
 		retry_due(moves);
 		PG_RE_THROW();
 	}

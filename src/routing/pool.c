@@ -265,6 +265,7 @@ outdate_timed(KtPool *pool, KtSpace *space)
 	{
 		KtGroup    *group = dlist_container(KtGroup, of_space, iter.cur);
 
+		CHECK_FOR_INTERRUPTS();
 		if (!kt_group_reads_time(group))
 			continue;
 		group->outdated = true;

@@ -497,6 +497,8 @@ extern bool kt_pool_worker_passes(const KtGroup *group, const KtPoolWorker *work
 
 /* Does its step look at the counters of channels, by which workers of a class differ? */
 extern bool kt_group_reads_counters(const KtGroup *group);
+
+/* ... at the time, so that who fits differs from minute to minute? */
 extern bool kt_group_reads_time(const KtGroup *group);
 
 /* May this one worker get a group's tasks, capacity aside? */

@@ -139,8 +139,8 @@ copy_values(KtGroup *group, const KtExpr *expression, const KtValue *values)
 	group->values = kt_space_alloc(group->space, sizeof(KtValue) * Max(expression->npaths, 1));
 	for (uint32 i = 0; i < expression->npaths; i++)
 		group->values[i] = kt_value_copy(&values[i], group->space->context);
-	group->space->ntimed += (expression->subjects & (1 << KT_SUBJECT_TASKROUTER)) != 0;
-	group->space->ncounting += (expression->subjects & (1 << KT_SUBJECT_CHANNEL)) != 0;
+	group->space->ntimed += kt_group_reads_time(group);
+	group->space->ncounting += kt_group_reads_counters(group);
 }
 
 /*
@@ -207,8 +207,8 @@ kt_group_free(KtPool *pool, KtGroup *group)
 	{
 		for (uint32 i = 0; i < expression->npaths; i++)
 			kt_value_free(&group->values[i]);
-		group->space->ntimed -= (expression->subjects & (1 << KT_SUBJECT_TASKROUTER)) != 0;
-		group->space->ncounting -= (expression->subjects & (1 << KT_SUBJECT_CHANNEL)) != 0;
+		group->space->ntimed -= kt_group_reads_time(group);
+		group->space->ncounting -= kt_group_reads_counters(group);
 		pfree(group->values);
 	}
 	if (group->fits.items != NULL)

@@ -295,16 +295,16 @@ static void
 end(KtRetries *retries, Retry *retry)
 {
 	KtSid		sid = retry->key.sid;
-	bool		kept = retry->kept;
+	bool		recovered = retry->kept;
 
 	forget(retries, retry);
-	for (int kind = 0; kept && kind < KT_RETRY_KINDS; kind++)
+	for (int kind = 0; recovered && kind < KT_RETRY_KINDS; kind++)
 	{
 		const Retry *other = find(retries, &sid, kind);
 
-		kept = other == NULL || !other->kept;
+		recovered = other == NULL || !other->kept;
 	}
-	if (kept)
+	if (recovered)
 		note_recovered(retries, &sid);
 }
 

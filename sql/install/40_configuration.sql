@@ -87,6 +87,8 @@ DECLARE
     -- What looks like a blank, or like nothing at all, in UTF-8 (ascii() gives the code point).
     blanks integer[] := '{9,10,11,12,13,32,133,160,5760,8192,8193,8194,8195,8196,8197,8198,8199,8200,8201,8202,8203,
                           8232,8233,8239,8287,8288,12288,65279}';
+    controls text := CASE WHEN getdatabaseencoding() = 'UTF8' THEN '[[:cntrl:]\u0080-\u009f\u202a-\u202e\u2066-\u2069]'
+                          ELSE '[[:cntrl:]]' END;
 BEGIN
     IF name IS NULL THEN
         RAISE EXCEPTION '% must not be null', argument
@@ -97,9 +99,10 @@ BEGIN
     ELSIF length(name) > 64 THEN
         RAISE EXCEPTION '% has % characters: "%"', argument, length(name), kin_tr._excerpt(name)
             USING ERRCODE = 'invalid_parameter_value', HINT = length_hint;
-    ELSIF name COLLATE "C" ~ '[[:cntrl:]]' THEN
-        RAISE EXCEPTION '% must not have control characters: "%"', argument, regexp_replace(name COLLATE "C", '[[:cntrl:]]', '?', 'g')
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'Tabs and line ends are such, too.';
+    ELSIF name COLLATE "C" ~ controls THEN
+        RAISE EXCEPTION '% must not have control characters: "%"', argument, regexp_replace(name COLLATE "C", controls, '?', 'g')
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Tabs and line ends are such, too, and in UTF-8 what turns the direction of writing.';
     ELSIF ascii(left(name, 1)) = ANY (blanks) OR ascii(right(name, 1)) = ANY (blanks) THEN
         RAISE EXCEPTION '% must not begin or end with a blank: "%"', argument, name
             USING ERRCODE = 'invalid_parameter_value',

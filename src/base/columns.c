@@ -10,7 +10,10 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "optimizer/optimizer.h"
+#include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
@@ -25,12 +28,14 @@ typedef struct Known
 	const KtShape *shape;
 	bool		valid;			/* nothing has changed since */
 	bool		complete;		/* nothing went wrong when it was looked up */
-	bool		writable;		/* its other columns may be left out */
+	bool		writable;		/* what a new row has in its other columns is known */
 	int			natts;
 	MemoryContext context;
 	AttrNumber *numbers;		/* of the shape's columns */
 	Datum	   *values;			/* room for a row of the table */
 	bool	   *isnull;
+	Datum	   *defaults;		/* of a new row, in the columns that are not of the shape */
+	bool	   *has_default;
 } Known;
 
 static HTAB *known_tables = NULL;
@@ -61,7 +66,7 @@ refuse(Relation table, Known *known, const char *column, const char *what)
 			(errcode(ERRCODE_DATATYPE_MISMATCH),
 			 errmsg("column \"%s\" of table kin_tr.%s %s", column, RelationGetRelationName(table), what),
 			 errdetail("Either the table has been altered, or kin_tr's library and its objects are of different versions."),
-			 errhint("A column of your own must be one that may be null, without default. After a new library: restart, and ALTER EXTENSION kin_tr UPDATE.")));
+			 errhint("A column of your own must be one that may be null, or has a constant as its default. After a new library: restart, and ALTER EXTENSION kin_tr UPDATE.")));
 }
 
 static AttrNumber
@@ -92,26 +97,52 @@ is_known(const Known *known, AttrNumber number)
 	return false;
 }
 
-/* A new row has nothing in the columns that the library does not know. */
+/* A default that is a constant is kept; any other would be evaluated for each row. */
 static void
-check_others(Relation table, Known *known)
+learn_default(Relation table, Known *known, Form_pg_attribute attribute)
+{
+	Const	   *constant = (Const *) eval_const_expressions(NULL, build_column_default(table, attribute->attnum));
+
+	if (attribute->attgenerated != '\0' || !IsA(constant, Const))
+		refuse(table, known, NameStr(attribute->attname), "has a default that is no constant");
+	if (constant->constisnull)
+		return;
+	known->defaults[attribute->attnum - 1] = datumCopy(constant->constvalue, attribute->attbyval, attribute->attlen);
+	known->has_default[attribute->attnum - 1] = true;
+}
+
+/* What a new row has in the columns that the library does not know. */
+static void
+learn_others(Relation table, Known *known)
 {
 	TupleDesc	descriptor = RelationGetDescr(table);
+	MemoryContext old = MemoryContextSwitchTo(known->context);
 
-	if (known->writable)
-		return;
+	known->defaults = palloc0(sizeof(Datum) * descriptor->natts);
+	known->has_default = palloc0(sizeof(bool) * descriptor->natts);
 	for (int i = 0; i < descriptor->natts; i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
 
 		if (attribute->attisdropped || is_known(known, attribute->attnum))
 			continue;
-		if (attribute->attnotnull)
-			refuse(table, known, NameStr(attribute->attname), "may not be null");
 		if (attribute->atthasdef)
-			refuse(table, known, NameStr(attribute->attname), "has a default");
+			learn_default(table, known, attribute);
+		if (attribute->attnotnull && !known->has_default[i])
+			refuse(table, known, NameStr(attribute->attname), "may not be null");
 	}
 	known->writable = true;
+	MemoryContextSwitchTo(old);
+}
+
+static void
+begin_new_row(Known *known)
+{
+	for (int i = 0; i < known->natts; i++)
+	{
+		known->values[i] = known->defaults[i];
+		known->isnull[i] = !known->has_default[i];
+	}
 }
 
 static void
@@ -182,13 +213,14 @@ kt_columns_form(Relation table, const KtShape *shape, HeapTuple old, Datum *valu
 {
 	Known	   *known = find(table, shape);
 
-	check_others(table, known);
+	if (!known->writable)
+		learn_others(table, known);
 	if (known->natts > shape->ncolumns)
 	{
 		if (old != NULL)
 			heap_deform_tuple(old, RelationGetDescr(table), known->values, known->isnull);
 		else
-			memset(known->isnull, true, sizeof(bool) * known->natts);
+			begin_new_row(known);
 	}
 	for (int i = 0; i < shape->ncolumns; i++)
 	{

@@ -44,8 +44,9 @@ extern void kt_columns_read(Relation table, const KtShape *shape, HeapTuple row,
 
 /*
  * A row with these values, as the table has its columns.  Those that are not of
- * the shape are as in the old row, or null where that is NULL; an error where the
- * table has one that a new row may not be without, or that has a default.
+ * the shape are as in the old row, or where that is NULL have their default, which
+ * must be a constant, or are null; an error where the table has one that a new row may
+ * not be without.
  */
 extern HeapTuple kt_columns_form(Relation table, const KtShape *shape, HeapTuple old,
 								 Datum *values, bool *isnull);

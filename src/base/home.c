@@ -51,7 +51,7 @@ kt_require_home(void)
 		ereport(ERROR,
 				(errcode(KT_ERRCODE_NOT_AT_HOME),
 				 errmsg("this database is a copy: nothing acts in it"),
-				 errhint("If it shall take over, call kin_tr.resume_after_restore().")));
+				 errhint("If it shall take over, the owner of the extension calls kin_tr.resume_after_restore().")));
 }
 
 void

@@ -27,6 +27,7 @@
 #include "base/errors.h"
 #include "base/limits.h"
 #include "base/spi.h"
+#include "base/text.h"
 #include "events/cursor.h"
 #include "events/era.h"
 #include "events/event.h"
@@ -98,7 +99,7 @@ refuse_cursor(const char *text)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid cursor: \"%s\"", text),
+			 errmsg("invalid cursor: \"%s\"", kt_text_excerpt(text)),
 			 errhint("Use what events_since() or current_cursor() returned, or NULL for the oldest.")));
 }
 
@@ -183,7 +184,7 @@ refuse_foreign(const KtCursor *cursor, bool known)
 				(errcode(KT_ERRCODE_CURSOR_EXPIRED),
 				 errmsg("the cursor is ahead of this database"),
 				 errdetail("It has seen a transaction that has yet to come: this is a copy of the database that it is of, or a crash has undone what was not yet on the disk."),
-				 errhint("Read the state from the tables, and go on from current_cursor(). In a copy call begin_era() first.")));
+				 errhint("Read the state from the tables, and go on from current_cursor(). In a copy its owner calls begin_era() first.")));
 }
 
 /* Where a batch goes on: its cursors are parsed. */
@@ -620,7 +621,7 @@ check_types(ArrayType *types)
 		if (!kt_event_type_exists(type))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("there is no event of type \"%s\"", type),
+					 errmsg("there is no event of type \"%s\"", kt_text_excerpt(type)),
 					 errhint("Types are Twilio's, such as task.created; docs/sql.md lists them.")));
 	}
 }
@@ -647,7 +648,7 @@ fill_filter(FunctionCallInfo fcinfo, Filter *filter)
 		if (!kt_sid_parse(name, strlen(name), sid))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-					 errmsg("invalid sid of a resource: \"%s\"", name),
+					 errmsg("invalid sid of a resource: \"%s\"", kt_text_excerpt(name)),
 					 errhint("A sid is two capital letters and 32 hexadecimal digits.")));
 		filter->values[2] = SidPGetDatum(sid);
 		filter->nulls[2] = ' ';

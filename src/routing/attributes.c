@@ -183,6 +183,18 @@ kt_value_copy(const KtValue *value, MemoryContext context)
 	return copy;
 }
 
+Size
+kt_value_size(const KtValue *value)
+{
+	Size		size = sizeof(KtValue);
+
+	if (value->kind == KT_VALUE_STRING || value->kind == KT_VALUE_DECIMAL)
+		size += value->length;
+	for (uint32 i = 0; value->kind == KT_VALUE_ARRAY && i < value->length; i++)
+		size += kt_value_size(&value->items[i]);
+	return size;
+}
+
 KtValue
 kt_value_text(const char *text, size_t length)
 {

@@ -23,6 +23,9 @@ extern KtValue kt_attributes_read(Jsonb *attributes, const KtPath *path);
 /* A copy of a value that depends on nothing outside the memory context. */
 extern KtValue kt_value_copy(const KtValue *value, MemoryContext context);
 
+/* About how many bytes a copy takes. */
+extern Size kt_value_size(const KtValue *value);
+
 extern KtValue kt_value_text(const char *text, size_t length);
 extern KtValue kt_value_integer(int64 integer);
 

@@ -114,11 +114,11 @@ tell_of_two_names(const Compiled *compiled)
 		(is_missing(compiled, expression->left_name) || is_missing(compiled, expression->right_name)))
 		ereport(NOTICE,
 				(errmsg("\"%s\" and \"%s\" are both read as names of attributes",
-						expression->paths[expression->left_name].text,
-						expression->paths[expression->right_name].text),
+						kt_text_excerpt(expression->paths[expression->left_name].text),
+						kt_text_excerpt(expression->paths[expression->right_name].text)),
 				 errdetail("There is no attribute \"%s\".",
-						   expression->paths[is_missing(compiled, expression->right_name) ?
-											 expression->right_name : expression->left_name].text),
+						   kt_text_excerpt(expression->paths[is_missing(compiled, expression->right_name) ?
+															 expression->right_name : expression->left_name].text)),
 				 errhint("Put quotes around the one that is a text.")));
 }
 
@@ -134,7 +134,7 @@ tell_of_identity(const Compiled *compiled)
 			kt_worker_identity_has(path))
 		{
 			ereport(NOTICE,
-					(errmsg("worker has no \"%s\"", path->text),
+					(errmsg("worker has no \"%s\"", kt_text_excerpt(path->text)),
 					 errdetail("A worker's attributes do not have it."),
 					 errhint("kin_tr.worker_values('alice') has all that expressions read of worker alice.")));
 			break;

@@ -144,6 +144,14 @@ take_from(KtLooks *looks, Queue *queue, char *objects, int most)
 	return n;
 }
 
+static void
+give_back_memory(KtLooks *looks)
+{
+	/* A hash table that was large stays so. */
+	if (dlist_is_empty(&looks->waiting) && MemoryContextMemAllocated(looks->context, true) > IDLE_SIZE)
+		kt_looks_clear(looks);
+}
+
 /* One round of all queues, in their turn. */
 static int
 take_round(KtLooks *looks, bool (*may) (void *arg, const KtSid *workspace), void *arg, char *objects, int most)
@@ -180,10 +188,42 @@ kt_looks_take_where(KtLooks *looks, bool (*may) (void *arg, const KtSid *workspa
 		n = most > taken ? take_round(looks, may, arg, (char *) objects + looks->size * taken, most - taken) : 0;
 		taken += n;
 	} while (n > 0);
-	/* A hash table that was large stays so. */
-	if (dlist_is_empty(&looks->waiting) && MemoryContextMemAllocated(looks->context, true) > IDLE_SIZE)
-		kt_looks_clear(looks);
+	give_back_memory(looks);
 	return taken;
+}
+
+int
+kt_looks_take_in_turn(KtLooks *looks, KtSid *workspaces, void *objects, int most)
+{
+	int			taken = 0;
+
+	while (taken < most && !dlist_is_empty(&looks->waiting))
+	{
+		Queue	   *queue = dlist_container(Queue, node, dlist_head_node(&looks->waiting));
+
+		workspaces[taken] = queue->workspace;
+		taken += take_from(looks, queue, (char *) objects + looks->size * taken, 1);
+	}
+	give_back_memory(looks);
+	return taken;
+}
+
+void
+kt_looks_put_back(KtLooks *looks, const KtSid *workspace, const void *object)
+{
+	Queue	   *queue = find_queue(looks, workspace);
+	bool		found;
+
+	hash_search(looks->objects, object, HASH_ENTER, &found);
+	if (found)
+		return;
+	if (queue->length > 0)
+		dlist_delete(&queue->node);
+	if (queue->first > 0)
+		memcpy(queue->objects + looks->size * --queue->first, object, looks->size);
+	else
+		append(looks, queue, object);
+	dlist_push_head(&looks->waiting, &queue->node);
 }
 
 int

@@ -28,6 +28,13 @@ extern int	kt_looks_take(KtLooks *looks, void *objects, int most);
 extern int	kt_looks_take_where(KtLooks *looks, bool (*may) (void *arg, const KtSid *workspace), void *arg,
 								void *objects, int most);
 
+/*
+ * The next ones, and whose they are: one of each workspace, and then of each another.
+ * One that is put back is the next again.
+ */
+extern int	kt_looks_take_in_turn(KtLooks *looks, KtSid *workspaces, void *objects, int most);
+extern void kt_looks_put_back(KtLooks *looks, const KtSid *workspace, const void *object);
+
 /* Calls a function for each of a workspace, and forgets them. */
 extern void kt_looks_drain(KtLooks *looks, const KtSid *workspace,
 						   void (*take) (void *arg, const KtSid *workspace, const void *object), void *arg);

@@ -326,6 +326,8 @@ match_space(KtRouter *router, KtSpace *space, KtProposal *proposal, int64 until)
 		KtGroup    *group = pairingheap_container(KtGroup, candidate, pairingheap_first(space->candidates));
 
 		CHECK_FOR_INTERRUPTS();
+		if (!kt_router_read_values(router, group))
+			return false;
 		if (!kt_pool_try(router->pool, group, until))
 			return false;
 		choose_workers(router, group, proposal);

@@ -20,6 +20,7 @@
 #include "routing/moves.h"
 
 #define BATCH_SIZE		100
+#define BATCH_BYTES		(1024 * 1024)	/* of attributes as they are stored, so that a statement holds up nobody */
 #define STAY			(5 * USECS_PER_MINUTE)
 
 /* Microseconds until all are looked for again, should one have been forgotten. */
@@ -33,20 +34,27 @@ typedef struct Moves
 	int			ndue;
 	KtSid	   *due;
 	bool		looked_up;		/* these: else somebody has the table */
-	List	   *held;			/* their sids: somebody holds them */
+	List	   *held;			/* sids that are to be tried again: somebody holds them, or they were too many */
+	bool		more;			/* there are others behind */
 	int			n;
 	KtMark		found[BATCH_SIZE];
 } Moves;
 
+/* As many as a batch may have, and one at least. */
 static int
 take_rows(Moves *moves, uint64 n)
 {
-	for (uint64 i = 0; i < n; i++)
+	int64		bytes = 0;
+
+	moves->n = 0;
+	for (uint64 i = 0; i < n && bytes < BATCH_BYTES; i++)
 	{
 		moves->found[i].sid = kt_column_sid(i, 1);
 		moves->found[i].at = kt_column_int64(i, 2);
+		bytes += kt_column_int32(i, 3);
+		moves->n++;
 	}
-	moves->n = (int) n;
+	moves->more = n == BATCH_SIZE || moves->n < (int) n;
 	return moves->n;
 }
 
@@ -55,7 +63,7 @@ static int
 find_next(void *context)
 {
 	static KtPlan plan = {
-		"SELECT sid, finished_at FROM kin_tr.tasks"
+		"SELECT sid, finished_at, pg_catalog.pg_column_size(attributes) FROM kin_tr.tasks"
 		" WHERE (finished_at, sid) > ($1, $4) AND finished_at <= $2 ORDER BY finished_at, sid LIMIT $3", "zzis"
 	};
 	Moves	   *moves = context;
@@ -73,7 +81,8 @@ static int
 find_due(void *context)
 {
 	static KtPlan plan = {
-		"SELECT sid, finished_at FROM kin_tr.tasks WHERE sid = ANY ($1) AND finished_at <= $2", "Sz"
+		"SELECT sid, finished_at, pg_catalog.pg_column_size(attributes) FROM kin_tr.tasks"
+		" WHERE sid = ANY ($1) AND finished_at <= $2", "Sz"
 	};
 	Moves	   *moves = context;
 	int			n;
@@ -86,7 +95,13 @@ find_due(void *context)
 	values[1] = TimestampTzGetDatum(moves->until);
 	found = kt_spi_latest(&plan, values, NULL);
 	moves->looked_up = true;
-	return take_rows(moves, found);
+	for (uint64 i = take_rows(moves, found); i < found; i++)
+	{
+		KtSid		left = kt_column_sid(i, 1);
+
+		moves->held = kt_sid_list_add(moves->held, &left);
+	}
+	return moves->n;
 }
 
 static void
@@ -148,6 +163,7 @@ move_batch(Moves *moves, const KtTransactions *transactions, bool retried)
 	CHECK_FOR_INTERRUPTS();
 	moves->retried = retried;
 	moves->n = moves->ndue = 0;
+	moves->more = false;
 	moves->looked_up = false;
 	moves->held = NIL;
 	PG_TRY();
@@ -204,8 +220,8 @@ kt_moves_make(KtRouter *router, const KtTransactions *transactions, int64 slice)
 		move_batch(moves, transactions, false);
 		if (moves->n > 0)
 			router->moves_mark = moves->found[moves->n - 1];
-	} while (moves->n == BATCH_SIZE && kt_monotonic() < until);
+	} while (moves->more && kt_monotonic() < until);
 	kt_quarantine_write(router->quarantine, transactions);
 	MemoryContextSwitchTo(old);
-	return moves->n == BATCH_SIZE || kt_retries_are_due(router->retries, KT_RETRY_MOVE);
+	return moves->more || kt_retries_are_due(router->retries, KT_RETRY_MOVE);
 }

@@ -19,6 +19,7 @@
 
 #include "common/hashfn.h"
 #include "miscadmin.h"
+#include "nodes/pg_list.h"
 #include "port/pg_bswap.h"
 #include "utils/timestamp.h"
 
@@ -58,32 +59,75 @@ kt_known_worker(const KtTarget *target, Jsonb *attributes)
 	return value;
 }
 
-/* Values for an expression that can be known in the creating transaction. */
-static KtValue *
-task_values(const KtExpr *expression, Jsonb *attributes, TimestampTz now)
+/* An array of more items is read once, however many filters ask for it. */
+#define LONG_ARRAY 16
+
+/* What expressions read of a task that is being placed, at a moment. */
+typedef struct Reading
+{
+	Jsonb	   *attributes;
+	TimestampTz now;
+	List	   *arrays;			/* LongArray: those that have been read */
+} Reading;
+
+typedef struct LongArray
+{
+	const char *path;
+	KtValue		value;
+} LongArray;
+
+static KtValue
+read_attribute(Reading *reading, const KtPath *path)
+{
+	KtValue		value;
+	ListCell   *cell;
+
+	foreach(cell, reading->arrays)
+	{
+		const LongArray *array = lfirst(cell);
+
+		if (strcmp(array->path, path->text) == 0)
+			return array->value;
+	}
+	value = kt_attributes_read(reading->attributes, path);
+	if (value.kind == KT_VALUE_ARRAY && value.length > LONG_ARRAY)
+	{
+		LongArray  *array = palloc(sizeof(LongArray));
+
+		array->path = path->text;
+		array->value = value;
+		reading->arrays = lappend(reading->arrays, array);
+	}
+	return value;
+}
+
+/* Does an expression hold, as far as it can be known in the creating transaction? */
+static bool
+holds(const KtExpr *expression, Reading *reading)
 {
 	KtValue    *values = palloc0(sizeof(KtValue) * Max(expression->npaths, 1));
+	bool		result;
 
 	for (uint32 i = 0; i < expression->npaths; i++)
 	{
 		if (expression->paths[i].subject == KT_SUBJECT_TASK)
-			values[i] = kt_attributes_read(attributes, &expression->paths[i]);
+			values[i] = read_attribute(reading, &expression->paths[i]);
 		else if (expression->paths[i].subject == KT_SUBJECT_TASKROUTER)
-			values[i] = kt_time_read(now, &expression->paths[i]);
+			values[i] = kt_time_read(reading->now, &expression->paths[i]);
 	}
-	return values;
+	result = kt_expr_evaluate(expression, values);
+	pfree(values);
+	return result;
 }
 
 /* The first filter from this one on that the task fits; nfilters: none. */
 static int
-matching_filter(KtWorkflowConfiguration *configuration, int from, const KtTask *task,
-				TimestampTz now)
+matching_filter(KtWorkflowConfiguration *configuration, int from, Reading *reading)
 {
 	for (int i = from; i < configuration->nfilters; i++)
 	{
-		const KtExpr *expression = kt_workflow_filter(configuration, i);
-
-		if (kt_expr_evaluate(expression, task_values(expression, task->attributes, now)))
+		CHECK_FOR_INTERRUPTS();
+		if (holds(kt_workflow_filter(configuration, i), reading))
 			return i;
 	}
 	return configuration->nfilters;
@@ -95,14 +139,14 @@ matching_filter(KtWorkflowConfiguration *configuration, int from, const KtTask *
  * skip_if does not look at the queue's workers.
  */
 static bool
-skips_at_once(const KtTarget *target, const KtTask *task, TimestampTz now)
+skips_at_once(const KtTarget *target, const KtTask *task, Reading *reading)
 {
-	if (task->not_before != KT_NEVER && task->not_before > now)
+	if (task->not_before != KT_NEVER && task->not_before > reading->now)
 		return false;
 	return target->known_worker != NULL && target->skip_if != NULL &&
 		(target->skip_if->subjects & (1 << KT_SUBJECT_WORKERS)) == 0 &&
 		kt_known_worker(target, task->attributes).kind == KT_VALUE_NULL &&
-		kt_expr_evaluate(target->skip_if, task_values(target->skip_if, task->attributes, now));
+		holds(target->skip_if, reading);
 }
 
 static void
@@ -147,7 +191,7 @@ enter_step(KtConfig *config, KtTask *task, int filter, int target_number, Timest
  * False: skipped to the end of the workflow.
  */
 static bool
-enter(KtConfig *config, KtTask *task, int filter, int target, TimestampTz now)
+enter(KtConfig *config, KtTask *task, int filter, int target, Reading *reading)
 {
 	KtWorkflowConfiguration *configuration = workflow_of(config, task)->configuration;
 
@@ -156,14 +200,14 @@ enter(KtConfig *config, KtTask *task, int filter, int target, TimestampTz now)
 		CHECK_FOR_INTERRUPTS();
 		if (filter == configuration->nfilters && configuration->default_object == NULL)
 			return false;
-		enter_step(config, task, filter, target, now);
-		if (!skips_at_once(kt_task_target(config, task), task, now))
+		enter_step(config, task, filter, target, reading->now);
+		if (!skips_at_once(kt_task_target(config, task), task, reading))
 			return true;
 		if (filter == configuration->nfilters)
 			return false;
 		if (++target >= configuration->filters[filter].ntargets)
 		{
-			filter = matching_filter(configuration, filter + 1, task, now);
+			filter = matching_filter(configuration, filter + 1, reading);
 			target = 0;
 		}
 	}
@@ -173,7 +217,8 @@ bool
 kt_place(KtConfig *config, KtTask *task, TimestampTz now, bool may_fail)
 {
 	const KtWorkflow *workflow = workflow_of(config, task);
-	int			filter = matching_filter(workflow->configuration, 0, task, now);
+	Reading		reading = {task->attributes, now};
+	int			filter = matching_filter(workflow->configuration, 0, &reading);
 
 	if (filter == workflow->configuration->nfilters &&
 		workflow->configuration->default_object == NULL)
@@ -190,7 +235,7 @@ kt_place(KtConfig *config, KtTask *task, TimestampTz now, bool may_fail)
 				 errhint("Try the filters with kin_tr.evaluate_expression(), or add a default_filter.")));
 	}
 	kt_task_event(config, task, "workflow.entered", now);
-	if (!enter(config, task, filter, 0, now))
+	if (!enter(config, task, filter, 0, &reading))
 	{
 		if (may_fail)
 			return false;
@@ -242,6 +287,7 @@ bool
 kt_place_next(KtConfig *config, KtTask *task, KtLeave why, TimestampTz now)
 {
 	KtWorkflowConfiguration *configuration;
+	Reading		reading = {task->attributes, now};
 	int			filter = task->filter;
 	int			target = task->target + 1;
 
@@ -252,13 +298,13 @@ kt_place_next(KtConfig *config, KtTask *task, KtLeave why, TimestampTz now)
 		return false;
 	if (target >= configuration->filters[filter].ntargets)
 	{
-		filter = matching_filter(configuration, filter + 1, task, now);
+		filter = matching_filter(configuration, filter + 1, &reading);
 		target = 0;
 		/* A time-out never leads to the default_filter. */
 		if (filter == configuration->nfilters && why == KT_LEAVE_TIMEOUT)
 			return false;
 	}
-	if (!enter(config, task, filter, target, now))
+	if (!enter(config, task, filter, target, &reading))
 		return false;
 	kt_place_in_group(config, task, now);
 	return true;

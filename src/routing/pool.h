@@ -193,7 +193,8 @@ struct KtGroup
 	KtQueueClasses *queue_classes;	/* likewise */
 	int			channel;		/* number in the space */
 	KtStepPlan *step;			/* NULL: routed directly */
-	KtValue    *values;			/* of the task, by path of the step's expression */
+	KtValue    *values;			/* of the task, by path of the step's expression; NULL: nothing, or bulky */
+	bool		bulky;			/* they are large, and are there only while it is matched */
 	bool		pinned;			/* only for one worker ... */
 	KtSid		pinned_sid;		/* ... by sid, or where that is null */
 	KtNameEntry *pinned_name;	/* ... by name; NULL: for nobody */
@@ -330,6 +331,8 @@ struct KtPool
 	dlist_head	orphans;		/* open reservations of workers that are not known (yet) */
 	dlist_head	eager;			/* spaces with touched groups, each in its turn */
 	KtVector	waiting;		/* groups */
+	KtGroup    *read;			/* the bulky group that has values */
+	MemoryContext read_context; /* which are here */
 };
 
 extern KtPool *kt_pool_create(MemoryContext parent, KtPoolFault fault, void *fault_context);
@@ -500,6 +503,13 @@ extern bool kt_group_reads_counters(const KtGroup *group);
 
 /* ... at the time, so that who fits differs from minute to minute? */
 extern bool kt_group_reads_time(const KtGroup *group);
+
+/*
+ * Are the values there by which it is matched?  Else they are to be given, from the
+ * attributes of a task of it; they stay until another group gets such.
+ */
+extern bool kt_group_has_values(const KtGroup *group);
+extern void kt_group_give_values(KtPool *pool, KtGroup *group, Jsonb *attributes);
 
 /* May this one worker get a group's tasks, capacity aside? */
 extern bool kt_pool_fits_worker(KtPool *pool, KtGroup *group, KtPoolWorker *worker);

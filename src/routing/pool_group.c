@@ -14,6 +14,9 @@
 /* A group keeps so many heads at most. */
 #define MAX_HEADS 64
 
+/* Bytes of the values that it keeps; of more, a table can hold more than memory. */
+#define MAX_VALUES_SIZE 4096
+
 /* It has no heads any more: one of those that may be freed, the oldest first. */
 static void
 note_empty(KtPool *pool, KtGroup *group)
@@ -131,16 +134,85 @@ read_values(const KtExpr *expression, Jsonb *attributes)
 	return values;
 }
 
-static void
-copy_values(KtGroup *group, const KtExpr *expression, const KtValue *values)
+static const KtExpr *
+expression_of(const KtGroup *group)
 {
+	return group->step != NULL ? group->step->target->expression : NULL;
+}
+
+static KtValue *
+copy_values(const KtExpr *expression, const KtValue *values, MemoryContext context)
+{
+	KtValue    *copy = MemoryContextAlloc(context, sizeof(KtValue) * Max(expression->npaths, 1));
+
+	for (uint32 i = 0; i < expression->npaths; i++)
+		copy[i] = kt_value_copy(&values[i], context);
+	return copy;
+}
+
+static bool
+are_bulky(const KtExpr *expression, const KtValue *values)
+{
+	Size		size = 0;
+
+	for (uint32 i = 0; i < expression->npaths; i++)
+		size += kt_value_size(&values[i]);
+	return size > MAX_VALUES_SIZE;
+}
+
+static void
+keep_values(KtGroup *group, const KtValue *values)
+{
+	const KtExpr *expression = expression_of(group);
+
 	if (expression == NULL)
 		return;
-	group->values = kt_space_alloc(group->space, sizeof(KtValue) * Max(expression->npaths, 1));
-	for (uint32 i = 0; i < expression->npaths; i++)
-		group->values[i] = kt_value_copy(&values[i], group->space->context);
+	group->bulky = are_bulky(expression, values);
+	if (!group->bulky)
+		group->values = copy_values(expression, values, group->space->context);
 	group->space->ntimed += kt_group_reads_time(group);
 	group->space->ncounting += kt_group_reads_counters(group);
+}
+
+static void
+drop_values(KtGroup *group)
+{
+	const KtExpr *expression = expression_of(group);
+
+	if (expression == NULL)
+		return;
+	group->space->ntimed -= kt_group_reads_time(group);
+	group->space->ncounting -= kt_group_reads_counters(group);
+	if (group->bulky)
+		return;
+	for (uint32 i = 0; i < expression->npaths; i++)
+		kt_value_free(&group->values[i]);
+	pfree(group->values);
+}
+
+bool
+kt_group_has_values(const KtGroup *group)
+{
+	return !group->bulky || group->values != NULL;
+}
+
+static void
+end_reading(KtPool *pool)
+{
+	if (pool->read != NULL)
+		pool->read->values = NULL;
+	pool->read = NULL;
+	MemoryContextReset(pool->read_context);
+}
+
+void
+kt_group_give_values(KtPool *pool, KtGroup *group, Jsonb *attributes)
+{
+	const KtExpr *expression = expression_of(group);
+
+	end_reading(pool);
+	group->values = copy_values(expression, read_values(expression, attributes), pool->read_context);
+	pool->read = group;
 }
 
 /*
@@ -185,7 +257,7 @@ kt_pool_make_group(KtPool *pool, const KtGroupRow *row)
 	group->step = step;
 	group->ignore_capacity = row->ignore_capacity;
 	dlist_push_tail(&space->groups, &group->of_space);
-	copy_values(group, expression, values);
+	keep_values(group, values);
 	group->pinned = pin.pinned;
 	kt_tie_add_group(group);
 	pin_group(group, &pin);
@@ -196,21 +268,14 @@ kt_pool_make_group(KtPool *pool, const KtGroupRow *row)
 void
 kt_group_free(KtPool *pool, KtGroup *group)
 {
-	const KtExpr *expression = group->step ? group->step->target->expression : NULL;
-
 	Assert(group->nheads == 0 && !group->touched);
+	if (pool->read == group)
+		end_reading(pool);
 	unpin_group(group);
 	kt_tie_remove_group(group);
 	kt_fit_drop_group(pool, group);
 	pfree(group->places);
-	if (expression != NULL)
-	{
-		for (uint32 i = 0; i < expression->npaths; i++)
-			kt_value_free(&group->values[i]);
-		group->space->ntimed -= kt_group_reads_time(group);
-		group->space->ncounting -= kt_group_reads_counters(group);
-		pfree(group->values);
-	}
+	drop_values(group);
 	if (group->fits.items != NULL)
 		pfree(group->fits.items);
 	if (group->heads != NULL)
@@ -224,6 +289,8 @@ kt_group_free(KtPool *pool, KtGroup *group)
 void
 kt_group_forget(KtPool *pool, KtGroup *group)
 {
+	if (pool->read == group)
+		end_reading(pool);
 	for (int i = 0; i < group->nheads; i++)
 		hash_search(pool->head_groups, &group->heads[i].sid, HASH_REMOVE, NULL);
 	if (group->nheads == 0)

@@ -134,14 +134,14 @@ kt_tie_remove_class(KtClass *class)
 
 /* ----------------------------------------------------------------- groups */
 
-/* The values of the task that its step ties; -1: it has no tie, or too many. */
+/* The values of the task that its step ties; -1: it has no tie, or too many, or too large. */
 static int
 values_of_group(const KtGroup *group, const KtValue **items)
 {
 	const KtTie *tie;
 	int			n;
 
-	if (group->step == NULL || !group->step->has_tie)
+	if (group->step == NULL || !group->step->has_tie || group->bulky)
 		return -1;
 	tie = &group->step->tie;
 	n = values_of_tie(&group->values[tie->task_path], tie->task_many, items);

@@ -34,6 +34,16 @@ typedef struct Fault
 	int64		wait;			/* microseconds until it is tried again */
 } Fault;
 
+/* One that is no longer to be in the table. */
+typedef struct Released
+{
+	KtSid		object;
+	bool		locked;			/* somebody has its row, perhaps to delete it */
+} Released;
+
+/* Until a row that somebody had locked is tried again. */
+#define LOCKED_WAIT USECS_PER_SEC
+
 struct KtQuarantine
 {
 	MemoryContext context;		/* of what has been noted */
@@ -43,7 +53,7 @@ struct KtQuarantine
 	Fault	   *faults;
 	int			nreleased;
 	int			released_capacity;
-	KtSid	   *released;
+	Released   *released;
 	bool		own;			/* of the transactions that it is written in */
 	uint64		releases;		/* that there had been when it was loaded */
 };
@@ -83,6 +93,14 @@ grow(KtQuarantine *quarantine, void *items, int length, int *capacity, Size size
 		repalloc_huge(items, size * *capacity);
 }
 
+static void
+add_released(KtQuarantine *quarantine, const KtSid *object)
+{
+	quarantine->released = grow(quarantine, quarantine->released, quarantine->nreleased,
+								&quarantine->released_capacity, sizeof(Released));
+	quarantine->released[quarantine->nreleased++] = (Released) {*object};
+}
+
 void
 kt_quarantine_note(KtQuarantine *quarantine, const KtSid *object, KtRetryKind kind, const char *step,
 				   const ErrorData *error)
@@ -110,9 +128,7 @@ kt_quarantine_release(KtQuarantine *quarantine, const KtSid *object)
 	for (int i = quarantine->nfaults - 1; i >= 0; i--)
 		if (kt_sid_equal(&quarantine->faults[i].object, object))
 			quarantine->faults[i] = quarantine->faults[--quarantine->nfaults];
-	quarantine->released = grow(quarantine, quarantine->released, quarantine->nreleased,
-								&quarantine->released_capacity, sizeof(KtSid));
-	quarantine->released[quarantine->nreleased++] = *object;
+	add_released(quarantine, object);
 }
 
 /* Once for each object; that it fails again is to be expected. */
@@ -129,17 +145,23 @@ report(const KtQuarantine *quarantine, const Fault *fault)
 			 errhint("Nothing else waits for it. kin_tr.quarantined shows it; it is tried again when it changes, ever more rarely by itself, or at once after kin_tr.release_quarantine().")));
 }
 
+/* A row that somebody has locked stays as it is: it says enough. */
 static void
 write_faults(void *context, int from, int n)
 {
 	static KtPlan plan = {
-		"INSERT INTO kin_tr.quarantine AS q (object, workspace_sid, step, sqlstate, message, since, last_tried,"
-		"                                    tries, next_try)"
-		" SELECT $1, $2, $3, $4, $5, t, t, $6, t + $7 * interval '1 microsecond'"
-		"   FROM pg_catalog.clock_timestamp() t"
-		" ON CONFLICT (object) DO UPDATE SET step = excluded.step, sqlstate = excluded.sqlstate,"
-		"        message = excluded.message, last_tried = excluded.last_tried, tries = excluded.tries,"
-		"        next_try = excluded.next_try", "sstttiI"
+		"WITH fault AS (SELECT $1 AS object, $2 AS workspace_sid, $3 AS step, $4 AS sqlstate, $5 AS message, t AS now,"
+		"                      $6 AS tries, t + $7 * interval '1 microsecond' AS next_try"
+		"                 FROM pg_catalog.clock_timestamp() t),"
+		"     written AS (SELECT object FROM kin_tr.quarantine WHERE object = $1 FOR NO KEY UPDATE SKIP LOCKED),"
+		"     again AS (UPDATE kin_tr.quarantine q SET step = f.step, sqlstate = f.sqlstate, message = f.message,"
+		"                      last_tried = f.now, tries = f.tries, next_try = f.next_try"
+		"                 FROM fault f JOIN written USING (object) WHERE q.object = f.object)"
+		" INSERT INTO kin_tr.quarantine (object, workspace_sid, step, sqlstate, message, since, last_tried, tries,"
+		"                                next_try)"
+		" SELECT object, workspace_sid, step, sqlstate, message, now, now, tries, next_try FROM fault"
+		"  WHERE NOT EXISTS (SELECT FROM kin_tr.quarantine WHERE object = $1)"
+		" ON CONFLICT (object) DO NOTHING", "sstttiI"
 	};
 	KtQuarantine *quarantine = context;
 
@@ -175,50 +197,67 @@ could_not_write(void *context, int item, const ErrorData *error)
 					kt_sid_cstring(&quarantine->faults[item].object), error->message)));
 }
 
+static bool
+is_written(const KtSid *object)
+{
+	static KtPlan plan = {"SELECT FROM kin_tr.quarantine WHERE object = $1", "s"};
+	Datum		values[] = {SidPGetDatum(object)};
+
+	return kt_spi_latest(&plan, values, NULL) > 0;
+}
+
 static void
 delete_released(void *context, int from, int n)
 {
-	static KtPlan plan = {"DELETE FROM kin_tr.quarantine WHERE object = $1", "s"};
+	static KtPlan plan = {
+		"DELETE FROM kin_tr.quarantine"
+		" WHERE object = (SELECT object FROM kin_tr.quarantine WHERE object = $1 FOR UPDATE SKIP LOCKED)", "s"
+	};
 	KtQuarantine *quarantine = context;
 
 	for (int i = from; i < from + n; i++)
 	{
-		Datum		values[] = {SidPGetDatum(&quarantine->released[i])};
+		Released   *released = &quarantine->released[i];
+		Datum		values[] = {SidPGetDatum(&released->object)};
 
-		kt_spi(&plan, values, NULL);
+		(void) kt_spi(&plan, values, NULL);
+		released->locked = SPI_processed == 0 && is_written(&released->object);
 	}
 }
 
-/* Somebody has its row locked, perhaps to delete it: later. */
 static void
 could_not_delete(void *context, int item, const ErrorData *error)
 {
 	KtQuarantine *quarantine = context;
 
-	if (kt_error_is_busy(error))
-		kt_retry_keep(quarantine->retries, &quarantine->released[item], KT_RETRY_LOOK, 1, 0);
+	quarantine->released[item].locked = kt_error_is_busy(error);
+}
+
+static void
+write_released(KtQuarantine *quarantine, const KtTransactions *transactions)
+{
+	KtBatch		batch = {quarantine, quarantine->nreleased, .run = delete_released, .failed = could_not_delete};
+
+	kt_batch_run(transactions, &batch);
+	for (int i = 0; i < quarantine->nreleased; i++)
+		if (quarantine->released[i].locked)
+			kt_retry_keep(quarantine->retries, &quarantine->released[i].object, KT_RETRY_LOOK, 1, LOCKED_WAIT);
 }
 
 void
 kt_quarantine_write(KtQuarantine *quarantine, const KtTransactions *transactions)
 {
 	KtBatch		faults = {quarantine, .run = write_faults, .failed = could_not_write};
-	KtBatch		released = {quarantine, .run = delete_released, .failed = could_not_delete};
 	int			n;
 	KtSid	   *recovered = kt_retries_recovered(quarantine->retries, &n);
 
 	for (int i = 0; i < n; i++)
-	{
-		quarantine->released = grow(quarantine, quarantine->released, quarantine->nreleased,
-									&quarantine->released_capacity, sizeof(KtSid));
-		quarantine->released[quarantine->nreleased++] = recovered[i];
-	}
+		add_released(quarantine, &recovered[i]);
 	if (quarantine->nreleased == 0 && quarantine->nfaults == 0)
 		return;
 	quarantine->own = transactions->own;
 	/* Deleted first: what has failed again since is written anew. */
-	released.n = quarantine->nreleased;
-	kt_batch_run(transactions, &released);
+	write_released(quarantine, transactions);
 	for (int i = 0; i < quarantine->nfaults; i++)
 		report(quarantine, &quarantine->faults[i]);
 	faults.n = quarantine->nfaults;
@@ -235,7 +274,7 @@ static bool
 is_released(const KtQuarantine *quarantine, const KtSid *object)
 {
 	for (int i = 0; i < quarantine->nreleased; i++)
-		if (kt_sid_equal(&quarantine->released[i], object))
+		if (kt_sid_equal(&quarantine->released[i].object, object))
 			return true;
 	return false;
 }
@@ -278,15 +317,6 @@ is_noted(const KtQuarantine *quarantine, const KtSid *object)
 		if (kt_sid_equal(&quarantine->faults[i].object, object))
 			return true;
 	return false;
-}
-
-static bool
-is_written(const KtSid *object)
-{
-	static KtPlan plan = {"SELECT FROM kin_tr.quarantine WHERE object = $1", "s"};
-	Datum		values[] = {SidPGetDatum(object)};
-
-	return kt_spi_latest(&plan, values, NULL) > 0;
 }
 
 /* A VACUUM or a GRANT looks as a release does, so each is looked up. */

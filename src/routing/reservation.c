@@ -21,6 +21,7 @@
 #include "base/limits.h"
 #include "base/row.h"
 #include "base/spi.h"
+#include "base/text.h"
 #include "base/access.h"
 #include "routing/reservation.h"
 
@@ -472,7 +473,7 @@ no_such_reservation(const char *name)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("reservation \"%s\" does not exist", name),
+			 errmsg("reservation \"%s\" does not exist", kt_text_excerpt(name)),
 			 errhint("Reservations of a finished task move to reservation_history.")));
 }
 

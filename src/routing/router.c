@@ -316,6 +316,8 @@ settle_task(KtRouter *router, const KtUnsettled *unsettled, int64 until)
 		task->workflow_version != unsettled->version || task->filter != unsettled->filter ||
 		task->target != unsettled->target)
 		return AS_IT_WAS;
+	if (task->filter != KT_DIRECT && kt_workflow_is_to_be_evaluated(router->pool->config, task))
+		return kt_task_evaluate_again(router->pool->config, task, router->pool->now) == KT_DUE_MOVED ? MOVED : CANCELED;
 	if (put_in_order(router, task))
 		settled = REORDERED;
 	if (!task->step_tried)

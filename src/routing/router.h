@@ -165,6 +165,12 @@ extern void kt_router_look_at_reservations(KtRouter *router, const KtSid *reserv
 /* rows.c: fills a group's heads from the table, if it has none and there may be some. */
 extern void kt_router_refill(KtRouter *router, KtGroup *group);
 
+/*
+ * rows.c: reads the large values that a group is matched by, if it has such.  False where
+ * that cannot be: the task that was asked is no head of it any more.
+ */
+extern bool kt_router_read_values(KtRouter *router, KtGroup *group);
+
 typedef struct KtProposal
 {
 	KtHead		head;

@@ -82,16 +82,22 @@ put_rows(void *context)
 	MemoryContextDelete(each);
 }
 
+static void
+leave_object(KtRouter *router, const KtSid *sid, const ErrorData *error)
+{
+	if (kt_error_is_busy(error))
+		kt_retry_busy(router->retries, sid, KT_RETRY_LOOK);
+	else
+		kt_quarantine_note(router->quarantine, sid, KT_RETRY_LOOK, "load", error);
+}
+
 /* What the row is of, which could not be put. */
 static void
 leave_row(KtRouter *router, SPITupleTable *table, uint64 row, const ErrorData *error)
 {
 	KtSid		sid = (SPI_tuptable = table, kt_column_sid(row, 1));
 
-	if (kt_error_is_busy(error))
-		kt_retry_busy(router->retries, &sid, KT_RETRY_LOOK);
-	else
-		kt_quarantine_note(router->quarantine, &sid, KT_RETRY_LOOK, "load", error);
+	leave_object(router, &sid, error);
 }
 
 /*
@@ -320,6 +326,19 @@ postpone(KtRouter *router, uint64 row)
 		kt_looks_add(router->postponed, &workspace, DatumGetUUIDP(kt_column(row, 3, &isnull)));
 }
 
+/* Whose creator had yet to commit when all were placed anew. */
+static bool
+is_of_old_workflow(const KtRouter *router, const KtGroup *group)
+{
+	const KtStepPlan *step = group->step;
+	SPITupleTable *table = SPI_tuptable;
+	const KtWorkflow *workflow = step == NULL ? NULL :
+		kt_config_workflow(router->pool->config, &step->key.workflow, step->key.version);
+
+	SPI_tuptable = table;
+	return workflow != NULL && workflow->evaluated_version > step->key.version;
+}
+
 static void
 put_task(KtRouter *router, uint64 row)
 {
@@ -343,6 +362,12 @@ put_task(KtRouter *router, uint64 row)
 	if (group == NULL)
 	{
 		postpone(router, row);
+		return;
+	}
+	if (is_of_old_workflow(router, group))
+	{
+		kt_pool_remove_task(router->pool, &head.sid);
+		kt_looks_add(router->unsettled, &step.workspace, &step);
 		return;
 	}
 	kt_pool_put_task(router->pool, group, &head);
@@ -461,6 +486,42 @@ read_heads(KtRouter *router, KtGroup *group)
 	group->more = n == REFILL_SIZE;
 }
 
+/* A piece of a group that is walked through. */
+typedef struct Walk
+{
+	KtRouter   *router;
+	KtGroup    *group;
+	int			n;
+	int			next;			/* that is yet to be tried */
+	bool		found;			/* one that is not locked, which is a head now */
+	KtHead		heads[WALK_SIZE];
+} Walk;
+
+static void
+walk_on(void *context)
+{
+	Walk	   *walk = context;
+	KtGroup    *group = walk->group;
+
+	while (walk->next < walk->n && !walk->found)
+	{
+		const KtHead *head = &walk->heads[walk->next++];
+		KtTask	   *task;
+
+		CHECK_FOR_INTERRUPTS();
+		group->boundary = *head;
+		if (!kt_task_try_lock(&head->sid, &task))
+			kt_group_note_skipped(group);
+		else if (task != NULL && task->waiting && !kt_retry_is_kept(walk->router->retries, &head->sid) &&
+				 memcmp(&task->group, &group->key, sizeof(pg_uuid_t)) == 0)
+		{
+			kt_pool_put_task(walk->router->pool, group, head);
+			group->boundary = *head;
+			walk->found = true;
+		}
+	}
+}
+
 /*
  * Past those that somebody has locked, to the first that is not, which becomes a
  * head.  A transaction may hold 100,000 of them, so it is done in pieces, with a
@@ -469,25 +530,21 @@ read_heads(KtRouter *router, KtGroup *group)
 static void
 walk(KtRouter *router, KtGroup *group)
 {
-	KtHead		heads[WALK_SIZE];
-	int			n = read_behind(&group->key, &group->boundary, heads, WALK_SIZE);
+	Walk		piece = {router, group};
 
-	for (int i = 0; i < n; i++)
+	piece.n = read_behind(&group->key, &group->boundary, piece.heads, WALK_SIZE);
+	while (piece.next < piece.n && !piece.found)
 	{
-		KtTask	   *task;
+		ErrorData  *error = kt_try(walk_on, &piece);
 
-		group->boundary = heads[i];
-		if (!kt_task_try_lock(&heads[i].sid, &task))
-			kt_group_note_skipped(group);
-		else if (task != NULL && task->waiting && !kt_retry_is_kept(router->retries, &heads[i].sid) &&
-				 memcmp(&task->group, &group->key, sizeof(pg_uuid_t)) == 0)
-		{
-			kt_pool_put_task(router->pool, group, &heads[i]);
-			group->boundary = heads[i];
-			return;
-		}
+		if (error == NULL)
+			continue;
+		leave_object(router, &piece.heads[piece.next - 1].sid, error);
+		FreeErrorData(error);
 	}
-	group->more = n == WALK_SIZE;
+	if (piece.found)
+		return;
+	group->more = piece.n == WALK_SIZE;
 	if (group->more)
 		kt_pool_hold_group(router->pool, group, kt_monotonic() + WALK_REST);
 }
@@ -521,6 +578,58 @@ kt_router_refill(KtRouter *router, KtGroup *group)
 		}
 		kt_pool_rest_skipped(router->pool, group);
 	}
+}
+
+/* ----------------------------------------------------------------- values */
+
+/* Of a group's first head. */
+typedef struct Reading
+{
+	KtRouter   *router;
+	KtGroup    *group;
+	bool		found;
+} Reading;
+
+static void
+read_values(void *context)
+{
+	static KtPlan plan = {
+		"SELECT attributes FROM kin_tr.tasks WHERE sid = $1 AND group_key = $2", "su"
+	};
+	Reading    *reading = context;
+	Datum		values[] = {
+		SidPGetDatum(&reading->group->heads[0].sid), UUIDPGetDatum(&reading->group->key)
+	};
+	MemoryContext each = AllocSetContextCreate(CurrentMemoryContext, "kin_tr values", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(each);
+	bool		isnull;
+
+	reading->found = kt_spi_latest(&plan, values, NULL) > 0;
+	if (reading->found)
+		kt_group_give_values(reading->router->pool, reading->group, DatumGetJsonbP(kt_column(0, 1, &isnull)));
+	SPI_freetuptable(SPI_tuptable);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(each);
+}
+
+/* A head that is of the group no more, of which an event tells, and one that fails leave it. */
+bool
+kt_router_read_values(KtRouter *router, KtGroup *group)
+{
+	Reading		reading = {router, group};
+	KtSid		head;
+	ErrorData  *error;
+
+	if (kt_group_has_values(group))
+		return true;
+	head = group->heads[0].sid;
+	error = kt_try(read_values, &reading);
+	if (error == NULL && reading.found)
+		return true;
+	if (error != NULL)
+		leave_object(router, &head, error);
+	kt_pool_remove_task(router->pool, &head);
+	return false;
 }
 
 /* ----------------------------------------------------------- reservations */

@@ -575,6 +575,20 @@ kt_task_skip_step(KtConfig *config, KtTask *task, TimestampTz now)
 	return KT_DUE_MOVED;
 }
 
+KtDue
+kt_task_evaluate_again(KtConfig *config, KtTask *task, TimestampTz now)
+{
+	kt_task_raise_version(task);
+	if (!kt_place_anew(config, task, now))
+	{
+		kt_task_event(config, task, "workflow.skipped", now);
+		kt_task_cancel(config, task, "Task canceled on Workflow skipped", now);
+		return KT_DUE_CANCELED;
+	}
+	kt_task_store(task, now);
+	return KT_DUE_MOVED;
+}
+
 /*
  * Where a task stands that comes back: in a workflow that was updated meanwhile
  * with re_evaluate_tasks at its new version's first step; else where it was,

@@ -148,4 +148,7 @@ extern KtDue kt_task_due(KtConfig *config, KtTask *task, TimestampTz now);
 /* Its step found nobody and is skipped: KT_DUE_MOVED or KT_DUE_CANCELED. */
 extern KtDue kt_task_skip_step(KtConfig *config, KtTask *task, TimestampTz now);
 
+/* Its workflow was updated with re_evaluate_tasks: through the new version from the top; likewise. */
+extern KtDue kt_task_evaluate_again(KtConfig *config, KtTask *task, TimestampTz now);
+
 #endif							/* KIN_TR_ROUTING_TASK_H */

@@ -273,13 +273,13 @@ key_was_used(const KtSid *workspace, char *key, int64 hash, KtSid *task)
 	if (kt_spi(&find, values, NULL) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("idempotency key \"%s\" was entered by a concurrent transaction", key),
+				 errmsg("idempotency key \"%s\" was entered by a concurrent transaction", kt_text_excerpt(key)),
 				 errhint("Try the transaction again.")));
 	*task = kt_column_sid(0, 1);
 	if (kt_column_int64(0, 2) != hash)
 		ereport(ERROR,
 				(errcode(KT_ERRCODE_KEY_REUSED),
-				 errmsg("idempotency key \"%s\" was used for another request", key),
+				 errmsg("idempotency key \"%s\" was used for another request", kt_text_excerpt(key)),
 				 errdetail("It made task %s.", kt_sid_cstring(task)),
 				 errhint("Use a new key for a new task.")));
 	return true;
@@ -367,7 +367,8 @@ kin_tr_create_task(PG_FUNCTION_ARGS)
 		KtTask	   *other = replaced_task(fcinfo);
 
 		memset(&task.task_queue, 0, sizeof(KtSid));
-		if (other != NULL && other->filter != KT_DIRECT)
+		/* Where the other one would be placed anew when it comes back, so is this. */
+		if (other != NULL && other->filter != KT_DIRECT && !kt_workflow_is_to_be_evaluated(config, other))
 			kt_place_like(config, &task, other, now);
 		else
 			(void) kt_place(config, &task, now, false);
@@ -393,7 +394,7 @@ no_such_task(const char *name)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("task \"%s\" does not exist", name),
+			 errmsg("task \"%s\" does not exist", kt_text_excerpt(name)),
 			 errhint("A finished task moves to task_history, where it is only read.")));
 }
 
@@ -613,16 +614,7 @@ kin_tr_evaluate_task_again(PG_FUNCTION_ARGS)
 	task = kt_task_read(PG_GETARG_SID_P(0), true);
 	config = kt_config();
 	if (task != NULL && task->status == KT_TASK_PENDING && task->filter != KT_DIRECT)
-	{
-		kt_task_raise_version(task);
-		if (kt_place_anew(config, task, now))
-			kt_task_store(task, now);
-		else
-		{
-			kt_task_event(config, task, "workflow.skipped", now);
-			kt_task_cancel(config, task, "Task canceled on Workflow skipped", now);
-		}
-	}
+		(void) kt_task_evaluate_again(config, task, now);
 	kt_events_flush();
 	kt_spi_end(&spi);
 	PG_RETURN_VOID();

@@ -454,15 +454,19 @@ typedef enum Fired
 	CANCELED,
 	OTHER,						/* a task, that only the pool must be told of */
 	BUSY,
+	LEFT,						/* the time was over */
 	FAILED
 } Fired;
 
 typedef struct Firing
 {
 	KtRouter   *router;
+	int64		until;			/* by the monotonic clock */
+	KtLooks    *listed;			/* they come from; NULL: from the retries */
 	bool		retried;		/* they were due before */
 	int			n;
 	KtSid		due[BATCH_SIZE];
+	KtSid		workspaces[BATCH_SIZE]; /* of these, if they have been listed */
 	Fired		fired[BATCH_SIZE];
 } Firing;
 
@@ -527,6 +531,8 @@ fire(void *context, int from, int n)
 		/* One in quarantine that the mark comes by is left to its time. */
 		if (!firing->retried && kt_retry_is_kept_as(firing->router->retries, sid, KT_RETRY_TIMER))
 			firing->fired[i] = NOTHING;
+		else if (i > 0 && kt_monotonic() > firing->until)
+			firing->fired[i] = LEFT;
 		else
 			firing->fired[i] = kt_sid_is(sid, KT_TASK) ? fire_task(firing->router, sid) :
 				fire_reservation(firing->router, sid);
@@ -559,7 +565,7 @@ count(const Firing *firing, KtTurn *turn)
 		turn->fired += fired == TIMED_OUT || fired == MOVED || fired == CANCELED || fired == OTHER;
 		turn->busy += fired == BUSY;
 		turn->failures += fired == FAILED;
-		if (fired == BUSY)
+		if (fired == BUSY || (fired == LEFT && firing->retried))
 			kt_retry_busy(firing->router->retries, &firing->due[i], KT_RETRY_TIMER);
 	}
 }
@@ -575,26 +581,38 @@ fire_batch(Firing *firing, const KtTransactions *transactions, KtTurn *turn)
 	count(firing, turn);
 }
 
+/* What was left of those that were listed. */
 static void
-fire_some(KtRouter *router, const KtTransactions *transactions, KtLooks *due, KtTurn *turn, int most)
+put_back(const Firing *firing, KtLooks *listed)
+{
+	for (int i = firing->n - 1; i >= 0; i--)
+		if (firing->fired[i] == LEFT)
+			kt_looks_put_back(listed, &firing->workspaces[i], &firing->due[i]);
+}
+
+static void
+fire_some(KtRouter *router, const KtTransactions *transactions, KtLooks *due, KtTurn *turn, int most, int64 until)
 {
 	Firing	   *firing = palloc(sizeof(Firing));
 
 	firing->router = router;
+	firing->until = until;
 	firing->retried = false;
-	firing->n = kt_looks_take(due, firing->due, Min(most, BATCH_SIZE));
+	firing->n = kt_looks_take_in_turn(due, firing->workspaces, firing->due, Min(most, BATCH_SIZE));
 	fire_batch(firing, transactions, turn);
+	put_back(firing, due);
 	pfree(firing);
 }
 
 /* Those that were due, and whose task or worker somebody held. */
 static void
-fire_retries(KtRouter *router, const KtTransactions *transactions, KtTurn *turn, int most)
+fire_retries(KtRouter *router, const KtTransactions *transactions, KtTurn *turn, int most, int64 until)
 {
 	Firing	   *firing = palloc(sizeof(Firing));
 	KtSid	   *due = kt_retries_due(router->retries, KT_RETRY_TIMER, Min(most, BATCH_SIZE), &firing->n);
 
 	firing->router = router;
+	firing->until = until;
 	firing->retried = true;
 	memcpy(firing->due, due, sizeof(KtSid) * firing->n);
 	fire_batch(firing, transactions, turn);
@@ -609,15 +627,15 @@ kt_timers_fire(KtRouter *router, const KtTransactions *transactions, KtTurn *tur
 
 	kt_turn_begin_work(turn);
 	if (kt_turn_left(turn, limits) > 0 && kt_retries_are_due(router->retries, KT_RETRY_TIMER))
-		fire_retries(router, transactions, turn, kt_turn_left(turn, limits));
+		fire_retries(router, transactions, turn, kt_turn_left(turn, limits), until);
 	if (timers->asks_all || first_next(timers) <= router->pool->now)
 		list_due(router, transactions, limits->slice / 2);
 	/* However long that took, some of each kind. */
 	do
 	{
 		/* A reservation that times out puts its task back before its own timer is due. */
-		fire_some(router, transactions, timers->listed[RESERVATIONS], turn, kt_turn_left(turn, limits));
-		fire_some(router, transactions, timers->listed[TASKS], turn, kt_turn_left(turn, limits));
+		fire_some(router, transactions, timers->listed[RESERVATIONS], turn, kt_turn_left(turn, limits), until);
+		fire_some(router, transactions, timers->listed[TASKS], turn, kt_turn_left(turn, limits), until);
 	} while (are_listed(timers) && kt_turn_left(turn, limits) > 0 && kt_monotonic() < until);
 	turn->more = turn->more || are_listed(timers) || first_next(timers) <= router->pool->now;
 	MemoryContextSwitchTo(old);

@@ -122,7 +122,7 @@ kt_worker_resolve_activity(KtConfig *config, const char *called, const KtSid *wo
 	if (kt_spi(&keep, values, NULL) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("activity \"%s\" does not exist", called),
+				 errmsg("activity \"%s\" does not exist", kt_text_excerpt(called)),
 				 errdetail("Another transaction has deleted it meanwhile.")));
 	return activity;
 }

@@ -210,7 +210,8 @@ expression_member(Compiler *compiler, JsonbContainer *object, const char *place,
 				pg_mbstrlen_with_len(text, result->right_position) + 1,
 				"Put quotes around the one that is a text.",
 				"\"%s\" and \"%s\" are both read as names of attributes",
-				result->paths[result->left_name].text, result->paths[result->right_name].text);
+				kt_text_excerpt(result->paths[result->left_name].text),
+				kt_text_excerpt(result->paths[result->right_name].text));
 	return result;
 }
 

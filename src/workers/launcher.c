@@ -629,11 +629,16 @@ kin_tr_launcher_main(Datum arg)
 	MemoryContext scratch;
 
 	kt_slots_enter_launcher();
-	/* There is no statement to cancel; an error would end it, and with it all that it has started. */
+	/*
+	 * There is no statement to cancel; an error would end it, and with it all that it has
+	 * started.  So it waits for the catalog of databases, without which nobody can connect
+	 * either; lock_timeout comes as a SIGINT, too.
+	 */
 	pqsignal(SIGINT, SIG_IGN);
 	kt_signals_accept();
+	kt_settings_remember();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
-	pgstat_report_appname("kin_tr launcher");
+	kt_settings_pin("kin_tr launcher", false);
 	employees = hash_create("kin_tr workers", 32, &control, HASH_ELEM | HASH_BLOBS);
 	visits = hash_create("kin_tr visits", 32, &visited, HASH_ELEM | HASH_BLOBS);
 	scratch = AllocSetContextCreate(TopMemoryContext, "kin_tr launcher", ALLOCSET_SMALL_SIZES);
@@ -698,7 +703,7 @@ kt_launcher_register(void)
 	memset(&bgw, 0, sizeof(bgw));
 	bgw.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	bgw.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	bgw.bgw_restart_time = 1;
+	bgw.bgw_restart_time = KT_LAUNCHER_RESTART;
 	snprintf(bgw.bgw_library_name, BGW_MAXLEN, LIBRARY);
 	snprintf(bgw.bgw_function_name, BGW_MAXLEN, "kin_tr_launcher_main");
 	snprintf(bgw.bgw_type, BGW_MAXLEN, "kin_tr launcher");

@@ -7,12 +7,16 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "catalog/pg_database.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
+#include "storage/pmsignal.h"
 #include "storage/proc.h"
 #include "storage/shmem.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
@@ -22,6 +26,12 @@
 #include "workers/slots.h"
 
 #define NO_PROCESS (-1)
+
+/* A launcher that has been away for longer than that does not come. */
+#define LAUNCHER_PATIENCE (10 * USECS_PER_SEC)
+
+/* How long the postmaster waits until it starts it again. */
+#define LAUNCHER_RESTART (KT_LAUNCHER_RESTART * USECS_PER_SEC)
 
 static const char *const kind_names[] = {"router", "relay", "housekeeper", "scout"};
 
@@ -46,6 +56,8 @@ typedef struct Database
 struct KtSlots
 {
 	Worker		launcher;
+	int64		missed_at;		/* when somebody first missed the launcher, by kt_monotonic(); 0: it is there */
+	int64		called_at;		/* when the postmaster was last told that it is missed */
 	Database	databases[KT_MAX_DATABASES];
 };
 
@@ -164,6 +176,19 @@ kt_slots_set_extension(Oid oid, bool exists)
 		ereport(LOG,
 				(errmsg("kin_tr: no background workers for database %u", oid),
 				 errdetail("There are workers for %d databases at most.", KT_MAX_DATABASES)));
+}
+
+bool
+kt_slots_has_extension(Oid oid)
+{
+	const Database *database;
+	bool		has;
+
+	LWLockAcquire(lock, LW_SHARED);
+	database = find_database(oid);
+	has = database != NULL && database->extension;
+	LWLockRelease(lock);
+	return has;
 }
 
 int
@@ -369,18 +394,53 @@ kt_slots_launcher_state(void)
 	return state;
 }
 
+/* Nobody goes into a template, or where nobody may. */
+static bool
+may_have_workers(Oid oid)
+{
+	HeapTuple	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(oid));
+	bool		may = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
+
+		may = database->datallowconn && !database->datistemplate;
+		ReleaseSysCache(tuple);
+	}
+	return may;
+}
+
+/* With the lock held.  It is on its way after a start, a promotion and its own end. */
+static bool
+launcher_comes(void)
+{
+	if (slots->launcher.state.pid != 0)
+		return true;
+	if (slots->missed_at == 0)
+		slots->missed_at = kt_monotonic();
+	return kt_monotonic() - slots->missed_at < LAUNCHER_PATIENCE;
+}
+
+/*
+ * Who asks is in a database that has the extension, so that nobody has found it yet says
+ * nothing: else who calls tick() in a loop at the start would keep the router out.
+ */
 static bool
 is_expected(KtWorkerKind kind)
 {
 	const Database *database;
 	bool		expected;
 
-	if (slots == NULL || !kt_background_workers)
+	if (slots == NULL || !IsUnderPostmaster || !kt_background_workers || !may_have_workers(MyDatabaseId))
 		return false;
-	LWLockAcquire(lock, LW_SHARED);
+	LWLockAcquire(lock, LW_EXCLUSIVE);
 	database = find_database(MyDatabaseId);
-	expected = database != NULL && database->extension && database->holder == 0 &&
-		!database->workers[kind].state.missing && slots->launcher.state.pid != 0;
+	if (database != NULL)
+		expected = !database->workers[kind].state.missing && !database->workers[KT_WORKER_SCOUT].state.missing;
+	else
+		expected = find_database(InvalidOid) != NULL;
+	expected = launcher_comes() && expected;
 	LWLockRelease(lock);
 	return expected;
 }
@@ -397,6 +457,21 @@ kt_slots_relay_expected(void)
 	return is_expected(KT_WORKER_RELAY);
 }
 
+/*
+ * With the lock held.  Before PostgreSQL 16 the postmaster may go to sleep for a minute in
+ * the moment in which it hears that the launcher has ended, and then forgets to start it.
+ */
+static void
+look_for_launcher(void)
+{
+	int64		now = kt_monotonic();
+
+	if (slots->launcher.state.pid != 0 || now - slots->called_at < LAUNCHER_RESTART)
+		return;
+	slots->called_at = now;
+	SendPostmasterSignal(PMSIGNAL_BACKGROUND_WORKER_CHANGE);
+}
+
 void
 kt_slots_wake(KtWorkerKind kind)
 {
@@ -409,6 +484,8 @@ kt_slots_wake(KtWorkerKind kind)
 	database = find_database(MyDatabaseId);
 	if (database != NULL)
 		process = database->workers[kind].process;
+	if (process == NO_PROCESS)
+		look_for_launcher();
 	LWLockRelease(lock);
 	if (process != NO_PROCESS)
 		ProcSendSignal(process);
@@ -420,6 +497,7 @@ kt_slots_enter_launcher(void)
 	leave_at_end();
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	enter(NULL, &slots->launcher);
+	slots->missed_at = 0;
 	LWLockRelease(lock);
 	/* What the one before found is of databases that may be gone. */
 	for (int kind = 0; kind < KT_WORKER_KINDS; kind++)

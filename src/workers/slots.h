@@ -79,6 +79,7 @@ extern bool kt_slots_exist(void);
 
 /* Does this database have the extension?  Told by scouts and CREATE EXTENSION. */
 extern void kt_slots_set_extension(Oid database, bool exists);
+extern bool kt_slots_has_extension(Oid database);	/* as far as it is known */
 extern int	kt_slots_databases(Oid *databases, int most);	/* with the extension */
 
 /* A worker enters itself, tells of its turns, and leaves at its end. */
@@ -99,14 +100,17 @@ extern void kt_slots_note_success(KtDuty duty);
 extern void kt_slots_note_router(const KtRouterSize *size);
 
 /*
- * Is one to run in this database?  Where it has the extension, workers are
- * switched on and not held, there was room for it, and the launcher is alive to
- * start it.
+ * Is one to run in this database, which has the extension?  Where workers are switched
+ * on, there was room for it, and the launcher is alive to start it, or is to be started
+ * itself.
  */
 extern bool kt_slots_router_expected(void);
 extern bool kt_slots_relay_expected(void);
 
-/* Wakes a worker of this database, or the launcher. */
+/* Seconds until the launcher is started again, however it ended. */
+#define KT_LAUNCHER_RESTART 1
+
+/* Wakes a worker of this database, or the launcher; where there is none, the launcher is looked for. */
 extern void kt_slots_wake(KtWorkerKind kind);
 extern void kt_slots_enter_launcher(void);
 extern void kt_slots_wake_launcher(void);

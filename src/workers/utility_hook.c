@@ -317,12 +317,25 @@ run(PlannedStmt *statement, const char *query, bool read_only_tree, ProcessUtili
 								completion);
 }
 
-/* Its events come to light without a commit of their own, so nothing wakes those who wait for them. */
 static bool
 commits_prepared(Node *command)
 {
 	return IsA(command, TransactionStmt) &&
 		((TransactionStmt *) command)->kind == TRANS_STMT_COMMIT_PREPARED;
+}
+
+/*
+ * Its events come to light without a commit of their own, so nothing wakes those who
+ * wait for them; and with it the extension may have come.
+ */
+static void
+note_commit_of_prepared(void)
+{
+	kt_events_committed();
+	if (kt_slots_has_extension(MyDatabaseId) || !OidIsValid(get_extension_oid("kin_tr", true)))
+		return;
+	kt_slots_set_extension(MyDatabaseId, true);
+	kt_slots_wake_launcher();
 }
 
 static void
@@ -340,8 +353,8 @@ process_utility(PlannedStmt *statement, const char *query, bool read_only_tree,
 	run(statement, query, read_only_tree, context, params, environment, dest, completion);
 	if (touches)
 		extension_touched = true;
-	if (wakes && kt_events_committed)
-		kt_events_committed();
+	if (wakes)
+		note_commit_of_prepared();
 }
 
 void

@@ -15,6 +15,7 @@ use Test::More;
 use Time::HiRes qw(time);
 
 use KinTr::Cluster;
+use KinTr::Hostile;
 
 my $node = start_node('workers', extension => 0, conf => "kin_tr.launcher_interval = 3600\n");
 my @kinds = qw(router relay);
@@ -324,6 +325,37 @@ $node->safe_psql('postgres', "SELECT pg_terminate_backend($away, 30000)");
 is(sqlstate_of($dbh, 'SELECT kin_tr.ring()'), 'KT008', 'ring() is refused while the relay is on its way back');
 kill 'CONT', $starter;
 wait_for_worker($node, 'two', 'relay', $away);
+
+# ... nor while the launcher itself is: it starts again after a second.
+$away = worker_pid($node, 'two', 'router');
+$node->safe_psql('postgres', "SELECT pg_terminate_backend($_, 30000)") for $starter, $away;
+is(sqlstate_of($dbh, 'SELECT kin_tr.tick()'), 'KT008', 'tick() is refused while the launcher is on its way back');
+wait_for_worker($node, 'two', 'router', $away);
+
+# Somebody who has the catalog of databases locked ends nothing, whatever time-outs the cluster has.
+my %timeouts = (lock_timeout => '10ms', $node->pg_version >= 17 ? (transaction_timeout => '100ms') : ());
+my $router = worker_pid($node, 'two', 'router');
+
+$node->append_conf('postgresql.conf', settings_as_conf(%timeouts));
+$node->reload;
+my $catalog = connect_to($node, 'two');
+
+$catalog->do('SET transaction_timeout = 0') if $timeouts{transaction_timeout};
+$away = worker_pid($node, 'two', 'relay');
+$catalog->do('BEGIN');
+$catalog->do('LOCK TABLE pg_catalog.pg_database IN ACCESS EXCLUSIVE MODE');
+$catalog->do("SELECT pg_terminate_backend($away, 30000)");
+my $until = time() + 60;
+
+IO::Select->new->can_read(0.1)
+	until $catalog->selectrow_array(q{SELECT count(*) FROM pg_locks WHERE relation = 'pg_catalog.pg_database'::regclass AND NOT granted})
+	|| time() > $until;
+$catalog->do('ROLLBACK');
+$catalog->disconnect;
+wait_for_worker($node, 'two', 'relay', $away);
+is(worker_pid($node, 'two', 'router'), $router, 'who has the catalog of databases locked ends no process');
+$node->append_conf('postgresql.conf', settings_as_conf(map { $_ => 0 } keys %timeouts));
+$node->reload;
 
 # set_clock(): tick() alone acts.
 $dbh->do('SELECT kin_tr.set_clock(now())');

@@ -95,6 +95,16 @@ is(value($mine, 'SELECT count(*) FROM kin_tr.quarantined'), 0, 'and no other');
 value($theirs, 'SELECT kin_tr.update_task(?, ?)', $reserved, '{"agent": "bert"}');
 query_until($node, 'postgres', "SELECT assignment_status = 'reserved' FROM kin_tr.tasks WHERE sid = '$reserved'"
 	. " AND NOT EXISTS (SELECT FROM kin_tr.quarantine WHERE object = '$reserved')", 'one that changes is tried at once');
+# Who holds its rows, and even releases them, stops nobody.
+my $releaser = connect_to($node);
+
+$releaser->begin_work;
+ok(value($releaser, 'SELECT kin_tr.release_quarantine()'), 'the owner releases them, and does not commit');
+value($theirs, 'SELECT kin_tr.update_task(?, ?)', $_, '{"bomb": "canceled", "agent": "nobody", "again": true}') for @bombs;
+mine_goes_on('rows of the quarantine are held');
+$releaser->rollback;
+$releaser->disconnect;
+query_until($node, 'postgres', "SELECT count(*) = 100 AND bool_and(tries < 3) FROM kin_tr.quarantine", '... in which they are again');
 $owner->do('DROP INDEX kin_tr.bombs');
 ok(value($owner, 'SELECT kin_tr.release_quarantine()'), 'the owner releases the others');
 query_until($node, 'postgres', q{SELECT count(*) = 0 FROM kin_tr.tasks WHERE attributes @> '{"bomb": "canceled"}' AND assignment_status = 'pending'},
@@ -327,6 +337,8 @@ my $background = connect_to($node, 'postgres', user => 'theirs');
 
 $owner->do(q{SELECT kin_tr.create_workflow('Tied', '{"task_routing": {"filters": [{"expression": "1==1",
 	"targets": [{"queue": "General Queue", "expression": "worker.no IN task.list"}]}]}}', workspace => 'Theirs')});
+$owner->do(q{SELECT kin_tr.create_workflow('Bulky', '{"task_routing": {"filters": [{"expression": "1==1",
+	"targets": [{"queue": "General Queue", "expression": "worker.text == task.text"}]}]}}', workspace => 'Theirs')});
 my $bytes = router_bytes();
 
 for my $flood (
@@ -335,6 +347,7 @@ for my $flood (
 	[ 'large attributes', q{SELECT count(kin_tr.create_task(jsonb_build_object('text', repeat('abc', 80000)), workflow => 'All')) FROM generate_series(1, 300) n} ],
 	[ 'long arrays', q{SELECT count(kin_tr.create_task(jsonb_build_object('list', (SELECT jsonb_agg(i) FROM generate_series(1, 8000) i)), workflow => 'All')) FROM generate_series(1, 50) n} ],
 	[ 'long arrays that tie tasks to workers', q{SELECT count(kin_tr.create_task(jsonb_build_object('list', (SELECT jsonb_agg(i + n) FROM generate_series(1, 8000) i)), workflow => 'Tied')) FROM generate_series(1, 50) n} ],
+	[ 'large values by which tasks are matched', q{SELECT count(kin_tr.create_task(jsonb_build_object('text', n || repeat('abc', 80000)), workflow => 'Bulky')) FROM generate_series(1, 300) n} ],
 	[ 'one task changed again and again', q{SELECT count(kin_tr.update_task((SELECT sid::text FROM kin_tr.tasks WHERE assignment_status = 'pending' LIMIT 1), jsonb_build_object('n', n))) FROM generate_series(1, 10000) n} ])
 {
 	my ($what, $sql) = @$flood;
@@ -346,13 +359,16 @@ for my $flood (
 	mine_goes_on("$what, committed");
 }
 
-# 72 MB of text and 100 arrays of 8,000 values have gone through the router.
+# 144 MB of text and 100 arrays of 8,000 values have gone through the router.
 cmp_ok(router_bytes() - $bytes, '<', 25_000_000, 'the router does not keep what is large');
 
 # Who has a value beyond the first few by which a group is looked up is found, too.
 $owner->do(q{SELECT kin_tr.create_worker('dora', '{"no": 8020}', activity => 'Available', workspace => 'Theirs')});
 query_until($node, 'postgres', q{SELECT count(*) > 0 FROM kin_tr.reservations r JOIN kin_tr.workers w ON w.sid = r.worker_sid WHERE w.friendly_name = 'dora'},
 	'a worker who fits by the last of 8,000 values gets a task');
+$owner->do(q{SELECT kin_tr.create_worker('gustav', jsonb_build_object('text', 300 || repeat('abc', 80000)), activity => 'Available', workspace => 'Theirs')});
+query_until($node, 'postgres', q{SELECT count(*) > 0 FROM kin_tr.reservations r JOIN kin_tr.workers w ON w.sid = r.worker_sid WHERE w.friendly_name = 'gustav'},
+	'a worker who fits by a large text gets a task');
 
 # Very many timers that are due before those of Mine: these fire in time all the same,
 # also while each of Theirs that has fired is due once more.

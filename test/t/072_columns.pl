@@ -85,13 +85,28 @@ live('with all columns dropped again');
 
 # What would keep rows from being written is said, and gone when it is undone.
 is(sqlstate_of($app, 'SELECT kin_tr.cancel_task(kin_tr.create_task())'), '00000', 'a task is made');
-$owner->do('ALTER TABLE kin_tr.tasks ADD COLUMN mine integer NOT NULL DEFAULT 1');
-is(sqlstate_of($app, 'SELECT kin_tr.cancel_task(kin_tr.create_task())'), '42804', 'a column that may not be null is refused when a task is made');
-like($app->errstr, qr/column "mine" of table kin_tr\.tasks may not be null.*HINT:.*may be null/s, '... and the message says which, and what to do');
-$owner->do('ALTER TABLE kin_tr.tasks ALTER COLUMN mine DROP NOT NULL');
-is(sqlstate_of($app, 'SELECT kin_tr.cancel_task(kin_tr.create_task())'), '42804', 'so is one with a default');
-$owner->do('ALTER TABLE kin_tr.tasks ALTER COLUMN mine DROP DEFAULT');
-is(sqlstate_of($app, 'SELECT kin_tr.cancel_task(kin_tr.create_task())'), '00000', 'without both a task is made again');
+for my $refused ([ 'integer NOT NULL', qr/may not be null/ ], [ 'timestamptz DEFAULT now()', qr/has a default that is no constant/ ],
+	[ 'integer GENERATED ALWAYS AS (priority + 1) STORED', qr/has a default that is no constant/ ])
+{
+	my ($column, $why) = @$refused;
+
+	# Where no task is left any column may be added.
+	$owner->do('DELETE FROM kin_tr.tasks');
+	$owner->do("ALTER TABLE kin_tr.tasks ADD COLUMN mine $column");
+	is(sqlstate_of($app, 'SELECT kin_tr.cancel_task(kin_tr.create_task())'), '42804', "mine $column: is refused when a task is made");
+	like($app->errstr, qr/column "mine" of table kin_tr\.tasks $why.*HINT:.*may be null/s, '... and the message says which, and what to do');
+	$owner->do('ALTER TABLE kin_tr.tasks DROP COLUMN mine');
+	is(sqlstate_of($app, 'SELECT kin_tr.cancel_task(kin_tr.create_task())'), '00000', 'without it a task is made again');
+}
+
+# One with a constant as its default has that, and one that has none has nothing.
+$owner->do(q{ALTER TABLE kin_tr.tasks ADD COLUMN mine text NOT NULL DEFAULT lower('YES'), ADD COLUMN another integer DEFAULT NULL});
+my ($made) = $app->selectrow_array('SELECT kin_tr.create_task()');
+
+is(value($owner, 'SELECT mine || coalesce(another::text, \' and nothing\') FROM kin_tr.tasks WHERE sid::text = $1', $made), 'yes and nothing',
+	'a column with a default has it');
+is(sqlstate_of($app, "SELECT kin_tr.cancel_task('$made')"), '00000', '... and the task goes its way');
+$owner->do('ALTER TABLE kin_tr.tasks DROP COLUMN another');
 $owner->do('ALTER TABLE kin_tr.tasks DROP COLUMN mine');
 live('at last');
 is(value($owner, 'SELECT count(*) FROM kin_tr.check()'), 0, 'check() finds nothing');

@@ -87,25 +87,6 @@ SELECT kin_tr.create_task('{"name": "direct"}', 3, routing_target => :'alice') A
 SELECT kin_tr.create_callback_task('+1', kin_tr.now() + interval '1 h', replaces => :'direct') AS new \gset
 SELECT workflow_friendly_name, priority FROM kin_tr.get_task(:'new');
 
--- where one stands that has escalated, the callback goes on; where its workflow was updated with re_evaluate_tasks
--- while it was reserved, the callback is placed anew, as it would have been
-SELECT kin_tr.create_task_queue('Rest', target_workers => '1==2') IS NOT NULL AS created;
-SELECT kin_tr.create_workflow('Steps', '{"task_routing": {"filters": [{"expression": "1==1", "targets": [
-    {"queue": "Rest", "timeout": 30, "priority": 5}, {"queue": "Sample Queue", "priority": 7}]}]}}') IS NOT NULL AS created;
-SELECT kin_tr.create_task('{"name": "escalated"}', workflow => 'Steps') AS escalated \gset
-SELECT test.later('1 min');
-SELECT test.tick();
-SELECT assignment_status, priority, task_queue_friendly_name FROM kin_tr.get_task(:'escalated');
-BEGIN;
-SELECT kin_tr.create_callback_task('+1', kin_tr.now(), replaces => :'escalated') AS new \gset
-SELECT priority, task_queue_friendly_name, age FROM kin_tr.get_task(:'new');
-ROLLBACK;
-SELECT kin_tr.update_workflow('Steps', configuration => '{"task_routing": {"default_filter": {"queue": "Rest"}}}',
-                              re_evaluate_tasks => true);
-SELECT kin_tr.create_callback_task('+1', kin_tr.now(), replaces => :'escalated') AS new \gset
-SELECT task_queue_friendly_name FROM kin_tr.get_task(:'new');
-SELECT kin_tr.delete_task(:'new');
-
 -- one that waits for its time can be changed, canceled and deleted
 SELECT kin_tr.update_task(:'new', priority => 77);
 SELECT test.tick();
@@ -116,5 +97,26 @@ SELECT kin_tr.create_callback_task('+1', kin_tr.now() + interval '1 h') AS gone 
 SELECT kin_tr.cancel_task(:'gone');
 SELECT test.later('1 h');
 SELECT test.tick();
+-- where one stands that has escalated, the callback goes on; where its workflow was updated with re_evaluate_tasks
+-- while it was reserved, the callback is placed anew, as it would have been
+SELECT kin_tr.create_task_queue('Rest', target_workers => '1==2') IS NOT NULL AS created;
+SELECT kin_tr.create_workflow('Steps', '{"task_routing": {"filters": [{"expression": "1==1", "targets": [
+    {"queue": "Rest", "timeout": 30, "priority": 5}, {"queue": "General Queue", "priority": 7}]}]}}') IS NOT NULL AS created;
+SELECT kin_tr.create_task('{"name": "escalated"}', workflow => 'Steps') AS escalated \gset
+SELECT kin_tr.create_worker('Bea', activity => 'Available') IS NOT NULL AS created;
+SELECT kin_tr.update_worker_channel('Bea', 'default', 10);
+SELECT test.later('1 min');
+SELECT test.tick();
+SELECT assignment_status, priority, task_queue_friendly_name FROM kin_tr.get_task(:'escalated');
+BEGIN;
+SELECT kin_tr.create_callback_task('+1', kin_tr.now(), replaces => :'escalated') AS again \gset
+SELECT priority, task_queue_friendly_name, kin_tr.now() - virtual_start_time AS age FROM kin_tr.get_task(:'again');
+ROLLBACK;
+SELECT kin_tr.update_workflow('Steps', configuration => '{"task_routing": {"default_filter": {"queue": "Rest"}}}',
+                              re_evaluate_tasks => true);
+SELECT kin_tr.create_callback_task('+1', kin_tr.now(), replaces => :'escalated') AS again \gset
+SELECT task_queue_friendly_name FROM kin_tr.get_task(:'again');
+SELECT kin_tr.delete_task(:'again');
+
 SELECT test.faults();
 SELECT kin_tr.delete_workspace('callback');

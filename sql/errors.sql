@@ -146,8 +146,8 @@ SELECT test.digest() = :'before' AS unchanged;
 SELECT kin_tr.update_worker('Alice', '{"x": 1}') AS now_something_changes;
 SELECT test.digest() = :'before' AS unchanged;
 -- a table that somebody has altered, or that another version of the library has made
-BEGIN; ALTER TABLE kin_tr.tasks ADD COLUMN extra integer NOT NULL DEFAULT 0; CALL test.refused($$SELECT kin_tr.create_task()$$); ROLLBACK;
-BEGIN; ALTER TABLE kin_tr.tasks ADD COLUMN extra integer DEFAULT 0; CALL test.refused($$SELECT kin_tr.create_task()$$); ROLLBACK;
+BEGIN; ALTER TABLE kin_tr.tasks ADD COLUMN extra timestamptz NOT NULL DEFAULT now(); CALL test.refused($$SELECT kin_tr.create_task()$$); ROLLBACK;
+BEGIN; ALTER TABLE kin_tr.tasks ADD COLUMN extra integer GENERATED ALWAYS AS (priority + 1) STORED; CALL test.refused($$SELECT kin_tr.create_task()$$); ROLLBACK;
 BEGIN; ALTER TABLE kin_tr.tasks RENAME COLUMN step_tried TO tried; CALL test.refused($$SELECT kin_tr.create_task()$$); ROLLBACK;
 BEGIN; ALTER TABLE kin_tr.tasks ALTER COLUMN document TYPE numeric; CALL test.refused($$SELECT kin_tr.create_task()$$); ROLLBACK;
 -- a column that may be left out is let be

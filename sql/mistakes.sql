@@ -92,6 +92,8 @@ CALL test.refused($$SELECT kin_tr.create_worker(E'Bob\u200b')$$);
 CALL test.refused($$SELECT kin_tr.create_worker(E'Bo\tb')$$);
 CALL test.refused($$SELECT kin_tr.create_worker(E'Bob\n')$$);
 CALL test.refused($$SELECT kin_tr.create_worker(E'B\x7fb')$$);
+CALL test.refused($$SELECT kin_tr.create_worker('B' || chr(133) || 'b')$$);
+CALL test.refused($$SELECT kin_tr.create_worker('B' || chr(8238) || 'b')$$);
 CALL test.refused($$SELECT kin_tr.create_task_queue('q ')$$);
 CALL test.refused($$SELECT kin_tr.create_workflow(E'w\r', '{}')$$);
 CALL test.refused($$SELECT kin_tr.create_activity(' Lunch')$$);

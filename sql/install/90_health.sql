@@ -64,9 +64,12 @@ BEGIN
         CASE WHEN c.now IS NULL THEN 'real time'
              ELSE format('set to %s: tick() alone acts; set_clock(NULL) returns to real time', c.now) END
       FROM (SELECT max(now) AS now FROM kin_tr.clock) c;
-    RETURN QUERY SELECT 'home', CASE WHEN h THEN 'ok' ELSE 'paused' END,
-        CASE WHEN h THEN 'this database' ELSE 'a copy: nothing acts until resume_after_restore()' END
-      FROM kin_tr._at_home() h;
+    RETURN QUERY SELECT 'home', CASE WHEN NOT a.home THEN 'paused' WHEN a.nameless THEN 'fault' ELSE 'ok' END,
+        CASE WHEN NOT a.home THEN 'a copy: nothing acts until resume_after_restore()'
+             WHEN a.nameless THEN 'kin_tr.instance is set, but this database has no name by which to know a copy: call resume_after_restore()'
+             ELSE 'this database' END
+      FROM (SELECT kin_tr._at_home() AS home, nullif(current_setting('kin_tr.instance', true), '') IS NOT NULL
+                   AND EXISTS (SELECT FROM kin_tr.home h WHERE h.instance IS NULL) AS nameless) a;
     RETURN QUERY SELECT 'missed edges',
         CASE WHEN s.missed_edges > 0 OR coalesce(n.errors, 0) > 0 OR l.late THEN 'fault' ELSE 'ok' END,
         concat_ws('; ', s.missed_edges, 'last sweep ' || coalesce(date_trunc('second', s.last_sweep)::text, 'never'),

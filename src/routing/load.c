@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -29,6 +30,9 @@
 
 /* Objects that are listed at a time. */
 #define LIST_SIZE 256
+
+/* Microseconds until a configuration that somebody had locked is looked at again. */
+#define LOCKED_WAIT INT64CONST(10000)
 
 /* ------------------------------------------------------------------- load */
 
@@ -240,6 +244,26 @@ reload(KtRouter *router, const KtSid *workspace)
 	kt_pool_reset_space(router->pool, workspace);
 }
 
+/*
+ * What is forgotten is to be read at once, so nobody may have the tables of it.  They
+ * stay locked until the transaction ends.
+ */
+static bool
+may_read_configuration(KtRouter *router)
+{
+	static const char *const tables[] = {
+		"workspaces", "task_channels", "activities", "task_queues", "workflows", "workflow_versions"
+	};
+
+	for (int i = 0; i < lengthof(tables); i++)
+		if (!ConditionalLockRelationOid(kt_relation_oid(tables[i]), AccessShareLock))
+		{
+			router->reload_at = kt_monotonic() + LOCKED_WAIT;
+			return false;
+		}
+	return true;
+}
+
 /* Whoever changes it again and again is not to keep it from ever being matched. */
 void
 kt_router_reload(KtRouter *router, const KtSid *workspace)
@@ -247,7 +271,7 @@ kt_router_reload(KtRouter *router, const KtSid *workspace)
 	const KtSpace *space = find_space(router, workspace);
 	MemoryContext old;
 
-	if (space == NULL || !space->closed)
+	if ((space == NULL || !space->closed) && may_read_configuration(router))
 	{
 		reload(router, workspace);
 		return;
@@ -263,6 +287,8 @@ kt_router_reload_rest(KtRouter *router)
 	List	   *rest = router->reloads;
 	ListCell   *cell;
 
+	if (kt_monotonic() < router->reload_at)
+		return;
 	router->reloads = NIL;
 	foreach(cell, rest)
 		kt_router_reload(router, lfirst(cell));
@@ -431,5 +457,5 @@ kt_router_read(KtRouter *router, int64 slice)
 bool
 kt_router_has_to_read(const KtRouter *router)
 {
-	return router->reloads != NIL || (router->pool != NULL && has_more(router));
+	return (router->reloads != NIL && kt_monotonic() >= router->reload_at) || (router->pool != NULL && has_more(router));
 }

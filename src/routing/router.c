@@ -513,6 +513,8 @@ kt_router_wait(KtRouter *router)
 	next = kt_pool_next_wait(router->pool);
 	if (next != PG_INT64_MAX)
 		wait = Min(wait, Max(next - kt_monotonic(), 0));
+	if (router->reloads != NIL)
+		wait = Min(wait, Max(router->reload_at - kt_monotonic(), 0));
 	return Min(wait, kt_retries_wait(router->retries));
 }
 

@@ -91,7 +91,8 @@ typedef struct KtRouter
 	KtLooks    *looks;			/* tasks to be read again */
 	KtLooks    *worker_looks;
 	KtLooks    *group_looks;	/* groups whose first tasks are to be read */
-	List	   *reloads;		/* KtSid of workspaces that have changed while they were being read */
+	List	   *reloads;		/* KtSid of workspaces that have changed while they were being read, or locked */
+	int64		reload_at;		/* not before, by the monotonic clock */
 	ktsidmap_hash *reordered;	/* queues whose groups are yet to be walked through; NULL: none */
 	KtLooks    *walks;			/* KtWalk */
 	KtLooks    *postponed;		/* groups that cannot be made before their workspace is read again */

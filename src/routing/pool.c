@@ -54,7 +54,7 @@ kt_pool_create(MemoryContext parent, KtPoolFault fault, void *fault_context)
 	pool->head_groups = kt_pool_hash(pool, "heads", sizeof(KtSid), sizeof(KtHeadEntry));
 	pool->open = kt_pool_hash(pool, "open reservations", sizeof(KtSid), sizeof(KtOpen));
 	pool->open_of_task = kt_pool_hash(pool, "open reservations of tasks", sizeof(KtSid), sizeof(KtOpenEntry));
-	pool->read_context = AllocSetContextCreate(context, "kin_tr bulky values", ALLOCSET_DEFAULT_SIZES);
+	pool->bulky_context = AllocSetContextCreate(context, "kin_tr bulky values", ALLOCSET_DEFAULT_SIZES);
 	return pool;
 }
 

@@ -331,8 +331,8 @@ struct KtPool
 	dlist_head	orphans;		/* open reservations of workers that are not known (yet) */
 	dlist_head	eager;			/* spaces with touched groups, each in its turn */
 	KtVector	waiting;		/* groups */
-	KtGroup    *read;			/* the bulky group that has values */
-	MemoryContext read_context; /* which are here */
+	KtGroup    *bulky;			/* the bulky group that has values */
+	MemoryContext bulky_context; /* where these are */
 };
 
 extern KtPool *kt_pool_create(MemoryContext parent, KtPoolFault fault, void *fault_context);

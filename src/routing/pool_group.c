@@ -197,12 +197,12 @@ kt_group_has_values(const KtGroup *group)
 }
 
 static void
-end_reading(KtPool *pool)
+drop_bulky_values(KtPool *pool)
 {
-	if (pool->read != NULL)
-		pool->read->values = NULL;
-	pool->read = NULL;
-	MemoryContextReset(pool->read_context);
+	if (pool->bulky != NULL)
+		pool->bulky->values = NULL;
+	pool->bulky = NULL;
+	MemoryContextReset(pool->bulky_context);
 }
 
 void
@@ -210,9 +210,9 @@ kt_group_give_values(KtPool *pool, KtGroup *group, Jsonb *attributes)
 {
 	const KtExpr *expression = expression_of(group);
 
-	end_reading(pool);
-	group->values = copy_values(expression, read_values(expression, attributes), pool->read_context);
-	pool->read = group;
+	drop_bulky_values(pool);
+	group->values = copy_values(expression, read_values(expression, attributes), pool->bulky_context);
+	pool->bulky = group;
 }
 
 /*
@@ -269,8 +269,8 @@ void
 kt_group_free(KtPool *pool, KtGroup *group)
 {
 	Assert(group->nheads == 0 && !group->touched);
-	if (pool->read == group)
-		end_reading(pool);
+	if (pool->bulky == group)
+		drop_bulky_values(pool);
 	unpin_group(group);
 	kt_tie_remove_group(group);
 	kt_fit_drop_group(pool, group);
@@ -289,8 +289,8 @@ kt_group_free(KtPool *pool, KtGroup *group)
 void
 kt_group_forget(KtPool *pool, KtGroup *group)
 {
-	if (pool->read == group)
-		end_reading(pool);
+	if (pool->bulky == group)
+		drop_bulky_values(pool);
 	for (int i = 0; i < group->nheads; i++)
 		hash_search(pool->head_groups, &group->heads[i].sid, HASH_REMOVE, NULL);
 	if (group->nheads == 0)

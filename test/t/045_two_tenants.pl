@@ -187,6 +187,7 @@ mine_goes_on_while('the worker of a task that is to be moved to history is held'
 is(value($owner, q{SELECT count(*) FROM kin_tr.tasks t WHERE finished_at < now() - interval '9 minutes'
 	AND NOT EXISTS (SELECT FROM kin_tr.reservations r WHERE r.task_sid = t.sid AND r.worker_name = 'bert')}), 0,
 	'tasks of others are moved meanwhile');
+health_tells('moves', '^task WT[0-9a-f]{32} should be in history since', 'one that is held');
 $holder->rollback;
 query_until($node, 'postgres', "SELECT count(*) = 1 FROM kin_tr.task_history WHERE sid = '$finished'", 'and it is, when nobody holds it any more');
 
@@ -255,12 +256,32 @@ $owner->do(q{SELECT kin_tr.create_worker('carl', activity => 'Available', worksp
 $owner->do(q{SELECT kin_tr.update_worker_channel('carl', 'default', 0, workspace => 'Theirs')});
 $owner->do(q{SELECT kin_tr.create_workflow('All', '{"task_routing": {"default_filter": {"queue": "General Queue"}}}', workspace => 'Theirs')});
 $owner->do(q{SELECT kin_tr.update_worker_activity(n, 'Offline', workspace => 'Theirs') FROM unnest('{anna,bert}'::text[]) n});
-value($theirs, q{SELECT count(kin_tr.create_task(workflow => 'All')) FROM generate_series(1, 10000)});
-mine_goes_on('ten thousand tasks in one commit');
+
+# Held by nobody who lives: a transaction that has been prepared.
+$owner->do(q{SELECT kin_tr.update_worker_channel('carl', 'default', 1, workspace => 'Theirs')});
+my $offered_once = value($theirs, q{SELECT kin_tr.create_task(workflow => 'All')});
+query_until($node, 'postgres', "SELECT count(*) = 1 FROM kin_tr.reservations WHERE task_sid = '$offered_once' AND is_open", 'a task is offered');
+$holder->do('BEGIN');
+$holder->do(q{SELECT kin_tr.update_worker('carl', '{"held": true}', workspace => 'Theirs')});
+$holder->do(q{PREPARE TRANSACTION 'held'});
+my $now = value($owner, 'SELECT now()::text');
+$owner->do(q{UPDATE kin_tr.reservations SET times_out_at = ? WHERE is_open}, undef, $now);
+mine_goes_on_while('a prepared transaction holds a worker', 3, sub { });
+health_tells('timers', '^WR[0-9a-f]{32} was due [0-9]+ (m?s) ago: is it locked', 'a reservation whose worker is held');
+$holder->do(q{ROLLBACK PREPARED 'held'});
+query_until($node, 'postgres', "SELECT count(*) = 0 FROM kin_tr.reservations WHERE reservation_status = 'pending' AND times_out_at = '$now'",
+	'what the owner has changed without a word times out, too');
+value($theirs, 'SELECT kin_tr.cancel_task(?)', $offered_once);
+$owner->do(q{SELECT kin_tr.update_worker_activity('carl', 'Available', workspace => 'Theirs'), kin_tr.update_worker_channel('carl', 'default', 0, workspace => 'Theirs')});
+
+my $bytes = router_bytes();
+
+value($theirs, q{SELECT count(kin_tr.create_task(workflow => 'All')) FROM generate_series(1, 100000)});
+mine_goes_on('a hundred thousand tasks in one commit');
 $holder->begin_work;
 $holder->do(q{SELECT kin_tr.update_workflow('All', re_evaluate_tasks => true, workspace => 'Theirs')});
 $owner->do(q{SELECT kin_tr.update_worker_channel('carl', 'default', 1, workspace => 'Theirs')});
-mine_goes_on_while('a backlog of ten thousand is locked, and a worker is idle', 4, sub { });
+mine_goes_on_while('a backlog of a hundred thousand is locked, and a worker is idle', 4, sub { });
 my $arrived = value($theirs, q{SELECT kin_tr.create_task('{"arrived": true}', workflow => 'All')});
 query_until($node, 'postgres', "SELECT count(*) = 1 FROM kin_tr.reservations WHERE task_sid = '$arrived'",
 	'what arrives behind them is offered meanwhile');
@@ -271,6 +292,7 @@ value($theirs, q{SELECT count(kin_tr.create_task(workflow => 'All')) FROM genera
 query_until($node, 'postgres', q{SELECT count(*) = 2001 FROM kin_tr.reservations r JOIN kin_tr.workers w ON w.sid = r.worker_sid
 	WHERE w.friendly_name = 'carl' AND r.is_open}, 'also two thousand of them');
 cmp_ok(time - $began, '<', 10, 'and at once');
+cmp_ok(router_bytes() - $bytes, '<', 5_000_000, 'and the router remembers few of them');
 $began = time;
 $holder->rollback;
 $owner->do(q{SELECT kin_tr.update_worker_channel('carl', 'default', 2002, workspace => 'Theirs')});
@@ -300,17 +322,6 @@ carl_has(2077, 'some behind those that are held');
 $holder->rollback;
 carl_has(2078, 'and those, when nobody holds them any more,');
 
-# Held by nobody who lives: a transaction that has been prepared.
-$holder->do('BEGIN');
-$holder->do(q{SELECT kin_tr.update_worker('carl', '{"held": true}', workspace => 'Theirs')});
-$holder->do(q{PREPARE TRANSACTION 'held'});
-my $now = value($owner, 'SELECT now()::text');
-$owner->do(q{UPDATE kin_tr.reservations SET times_out_at = ? WHERE is_open}, undef, $now);
-mine_goes_on_while('a prepared transaction holds a worker', 3, sub { });
-$holder->do(q{ROLLBACK PREPARED 'held'});
-query_until($node, 'postgres', "SELECT count(*) = 0 FROM kin_tr.reservations WHERE reservation_status = 'pending' AND times_out_at = '$now'",
-	'what the owner has changed without a word times out, too');
-
 # ------------------------------------------------------------------- floods
 
 my $flooder = theirs();
@@ -339,7 +350,7 @@ $owner->do(q{SELECT kin_tr.create_workflow('Tied', '{"task_routing": {"filters":
 	"targets": [{"queue": "General Queue", "expression": "worker.no IN task.list"}]}]}}', workspace => 'Theirs')});
 $owner->do(q{SELECT kin_tr.create_workflow('Bulky', '{"task_routing": {"filters": [{"expression": "1==1",
 	"targets": [{"queue": "General Queue", "expression": "worker.text == task.text"}]}]}}', workspace => 'Theirs')});
-my $bytes = router_bytes();
+$bytes = router_bytes();
 
 for my $flood (
 	[ 'a flood of small tasks', q{SELECT count(kin_tr.create_task(jsonb_build_object('n', n), workflow => 'All')) FROM generate_series(1, 20000) n} ],

@@ -101,8 +101,11 @@ is_known(const Known *known, AttrNumber number)
 static void
 learn_default(Relation table, Known *known, Form_pg_attribute attribute)
 {
-	Const	   *constant = (Const *) eval_const_expressions(NULL, build_column_default(table, attribute->attnum));
+	Node	   *expression = build_column_default(table, attribute->attnum);
+	Const	   *constant = (Const *) eval_const_expressions(NULL, expression);
 
+	if (expression == NULL)
+		return;
 	if (attribute->attgenerated != '\0' || !IsA(constant, Const))
 		refuse(table, known, NameStr(attribute->attname), "has a default that is no constant");
 	if (constant->constisnull)
@@ -126,8 +129,7 @@ learn_others(Relation table, Known *known)
 
 		if (attribute->attisdropped || is_known(known, attribute->attnum))
 			continue;
-		if (attribute->atthasdef)
-			learn_default(table, known, attribute);
+		learn_default(table, known, attribute);
 		if (attribute->attnotnull && !known->has_default[i])
 			refuse(table, known, NameStr(attribute->attname), "may not be null");
 	}

@@ -462,11 +462,10 @@ typedef struct Firing
 {
 	KtRouter   *router;
 	int64		until;			/* by the monotonic clock */
-	KtLooks    *listed;			/* they come from; NULL: from the retries */
-	bool		retried;		/* they were due before */
+	bool		retried;		/* they were due before, and have not been listed now */
 	int			n;
 	KtSid		due[BATCH_SIZE];
-	KtSid		workspaces[BATCH_SIZE]; /* of these, if they have been listed */
+	KtSid		workspaces[BATCH_SIZE]; /* of what has been listed */
 	Fired		fired[BATCH_SIZE];
 } Firing;
 

@@ -458,8 +458,9 @@ kt_slots_relay_expected(void)
 }
 
 /*
- * With the lock held.  Before PostgreSQL 16 the postmaster may go to sleep for a minute in
- * the moment in which it hears that the launcher has ended, and then forgets to start it.
+ * With the lock held, if only shared: it harms nobody to call twice.  Before PostgreSQL
+ * 16 the postmaster may go to sleep for a minute in the moment in which it hears that
+ * the launcher has ended, and then forgets to start it.
  */
 static void
 look_for_launcher(void)

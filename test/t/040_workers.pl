@@ -17,7 +17,7 @@ use Time::HiRes qw(time);
 use KinTr::Cluster;
 use KinTr::Hostile;
 
-my $node = start_node('workers', extension => 0, conf => "kin_tr.launcher_interval = 3600\n");
+my $node = start_node('workers', extension => 0, conf => "kin_tr.launcher_interval = 3600\nmax_prepared_transactions = 1\n");
 my @kinds = qw(router relay);
 
 # The workers of a database, as "relay PID router PID".
@@ -301,6 +301,12 @@ is(sqlstate_of($dbh, 'DROP EXTENSION kin_tr'), '00000', 'DROP EXTENSION succeeds
 is(workers_of('two'), '', '... and they are gone');
 is(sqlstate_of($dbh, 'CREATE EXTENSION kin_tr'), '00000', 'CREATE EXTENSION again succeeds');
 comes_up('two', '... and they are back');
+is(sqlstate_of($dbh, 'DROP EXTENSION kin_tr'), '00000', 'DROP EXTENSION again succeeds');
+$dbh->begin_work;
+$dbh->do('CREATE EXTENSION kin_tr');
+$dbh->do(q{PREPARE TRANSACTION 'extension'});
+is(sqlstate_of($dbh, q{COMMIT PREPARED 'extension'}), '00000', 'a CREATE EXTENSION that was prepared is committed');
+comes_up('two', '... and they are back again');
 $dbh->disconnect;
 set_up('two');
 routes('two', '... and route tasks');

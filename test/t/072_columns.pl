@@ -107,6 +107,14 @@ is(value($owner, 'SELECT mine || coalesce(another::text, \' and nothing\') FROM 
 	'a column with a default has it');
 is(sqlstate_of($app, "SELECT kin_tr.cancel_task('$made')"), '00000', '... and the task goes its way');
 $owner->do('ALTER TABLE kin_tr.tasks DROP COLUMN another');
+
+# A default may also be its type's.
+$owner->do('CREATE DOMAIN public.answer AS integer DEFAULT 42');
+$owner->do('ALTER TABLE kin_tr.tasks ADD COLUMN another public.answer');
+$made = value($app, 'SELECT kin_tr.create_task()');
+is(value($owner, 'SELECT another FROM kin_tr.tasks WHERE sid::text = $1', $made), 42, 'so has one of a type with a default');
+is(sqlstate_of($app, "SELECT kin_tr.cancel_task('$made')"), '00000', '... and that task goes its way, too');
+$owner->do('ALTER TABLE kin_tr.tasks DROP COLUMN another');
 $owner->do('ALTER TABLE kin_tr.tasks DROP COLUMN mine');
 live('at last');
 is(value($owner, 'SELECT count(*) FROM kin_tr.check()'), 0, 'check() finds nothing');

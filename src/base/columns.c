@@ -17,6 +17,7 @@
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
+#include "utils/typcache.h"
 
 #include "base/columns.h"
 #include "base/spi.h"
@@ -66,7 +67,7 @@ refuse(Relation table, Known *known, const char *column, const char *what)
 			(errcode(ERRCODE_DATATYPE_MISMATCH),
 			 errmsg("column \"%s\" of table kin_tr.%s %s", column, RelationGetRelationName(table), what),
 			 errdetail("Either the table has been altered, or kin_tr's library and its objects are of different versions."),
-			 errhint("A column of your own must be one that may be null, or has a constant as its default. After a new library: restart, and ALTER EXTENSION kin_tr UPDATE.")));
+			 errhint("A column of your own must be of a plain type, and may be null or has a constant as its default. After a new library: restart, and ALTER EXTENSION kin_tr UPDATE.")));
 }
 
 static AttrNumber
@@ -129,6 +130,9 @@ learn_others(Relation table, Known *known)
 
 		if (attribute->attisdropped || is_known(known, attribute->attnum))
 			continue;
+		/* Nobody would check them, and of new ones nobody tells. */
+		if (DomainHasConstraints(attribute->atttypid))
+			refuse(table, known, NameStr(attribute->attname), "is of a domain with constraints");
 		learn_default(table, known, attribute);
 		if (attribute->attnotnull && !known->has_default[i])
 			refuse(table, known, NameStr(attribute->attname), "may not be null");

@@ -164,6 +164,15 @@ kt_retry_busy(KtRetries *retries, const KtSid *sid, KtRetryKind kind)
 			 (retry->kept ? LAST_WAIT : patience(retries, kind, retry->tries)));
 }
 
+void
+kt_retry_at_once(KtRetries *retries, const KtSid *sid, KtRetryKind kind)
+{
+	Retry	   *retry = enter(retries, sid, kind);
+
+	retry->handed_out = false;
+	set_time(retries, retry, kt_monotonic());
+}
+
 static int64
 penance(int failures)
 {

@@ -33,6 +33,9 @@ extern void kt_retries_clear(KtRetries *retries, bool quarantine);
 /* It was busy.  What is in quarantine stays there. */
 extern void kt_retry_busy(KtRetries *retries, const KtSid *sid, KtRetryKind kind);
 
+/* It was due, and has not been tried. */
+extern void kt_retry_at_once(KtRetries *retries, const KtSid *sid, KtRetryKind kind);
+
 /*
  * It has failed: into quarantine, or on in it.  Returns how often it has failed,
  * and in *wait after how many microseconds it is tried again.

@@ -593,18 +593,15 @@ typedef struct Reading
 static void
 read_values(void *context)
 {
-	static KtPlan plan = {
-		"SELECT attributes FROM kin_tr.tasks WHERE sid = $1 AND group_key = $2", "su"
-	};
+	static KtPlan plan = {"SELECT attributes, group_key FROM kin_tr.tasks WHERE sid = $1", "s"};
 	Reading    *reading = context;
-	Datum		values[] = {
-		SidPGetDatum(&reading->group->heads[0].sid), UUIDPGetDatum(&reading->group->key)
-	};
+	Datum		values[] = {SidPGetDatum(&reading->group->heads[0].sid)};
 	MemoryContext each = AllocSetContextCreate(CurrentMemoryContext, "kin_tr values", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(each);
 	bool		isnull;
 
-	reading->found = kt_spi_latest(&plan, values, NULL) > 0;
+	reading->found = kt_spi_latest(&plan, values, NULL) > 0 && !kt_column_is_null(0, 2) &&
+		memcmp(DatumGetUUIDP(kt_column(0, 2, &isnull)), &reading->group->key, sizeof(pg_uuid_t)) == 0;
 	if (reading->found)
 		kt_group_give_values(reading->router->pool, reading->group, DatumGetJsonbP(kt_column(0, 1, &isnull)));
 	SPI_freetuptable(SPI_tuptable);

@@ -564,8 +564,10 @@ count(const Firing *firing, KtTurn *turn)
 		turn->fired += fired == TIMED_OUT || fired == MOVED || fired == CANCELED || fired == OTHER;
 		turn->busy += fired == BUSY;
 		turn->failures += fired == FAILED;
-		if (fired == BUSY || (fired == LEFT && firing->retried))
+		if (fired == BUSY)
 			kt_retry_busy(firing->router->retries, &firing->due[i], KT_RETRY_TIMER);
+		else if (fired == LEFT && firing->retried)
+			kt_retry_at_once(firing->router->retries, &firing->due[i], KT_RETRY_TIMER);
 	}
 }
 

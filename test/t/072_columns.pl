@@ -85,7 +85,9 @@ live('with all columns dropped again');
 
 # What would keep rows from being written is said, and gone when it is undone.
 is(sqlstate_of($app, 'SELECT kin_tr.cancel_task(kin_tr.create_task())'), '00000', 'a task is made');
+$owner->do('CREATE DOMAIN public.some AS integer NOT NULL DEFAULT 5');
 for my $refused ([ 'integer NOT NULL', qr/may not be null/ ], [ 'timestamptz DEFAULT now()', qr/has a default that is no constant/ ],
+	[ 'public.some NOT NULL DEFAULT 1', qr/is of a domain with constraints/ ],
 	[ 'integer GENERATED ALWAYS AS (priority + 1) STORED', qr/has a default that is no constant/ ])
 {
 	my ($column, $why) = @$refused;

@@ -326,12 +326,17 @@ complete_spaces(KtRouter *router)
 {
 	dlist_mutable_iter iter;
 
+	if (kt_monotonic() < router->reload_at)
+		return;
 	dlist_foreach_modify(iter, &router->pool->lacking)
 	{
 		KtSpace    *space = dlist_container(KtSpace, of_lacking, iter.cur);
 
-		if (!space->closed && kt_looks_count(router->group_looks, &space->sid) == 0)
-			reload(router, &space->sid);
+		if (space->closed || kt_looks_count(router->group_looks, &space->sid) > 0)
+			continue;
+		if (!may_read_configuration(router))
+			return;
+		reload(router, &space->sid);
 	}
 }
 
@@ -434,7 +439,8 @@ read_each(KtRouter *router, int64 slice)
 static bool
 has_more(const KtRouter *router)
 {
-	return router->large != NIL || router->loading != KT_LOADED || !dlist_is_empty(&router->pool->lacking) ||
+	return router->large != NIL || router->loading != KT_LOADED ||
+		(!dlist_is_empty(&router->pool->lacking) && kt_monotonic() >= router->reload_at) ||
 		kt_looks_are_left(router->looks) || kt_looks_are_left(router->worker_looks) ||
 		kt_looks_are_left(router->group_looks) ||
 		(kt_looks_are_left(router->walks) && may_walk(router));

@@ -513,7 +513,7 @@ kt_router_wait(KtRouter *router)
 	next = kt_pool_next_wait(router->pool);
 	if (next != PG_INT64_MAX)
 		wait = Min(wait, Max(next - kt_monotonic(), 0));
-	if (router->reloads != NIL)
+	if (router->reloads != NIL || !dlist_is_empty(&router->pool->lacking))
 		wait = Min(wait, Max(router->reload_at - kt_monotonic(), 0));
 	return Min(wait, kt_retries_wait(router->retries));
 }

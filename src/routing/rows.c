@@ -464,8 +464,11 @@ kt_rows_read_group(KtRouter *router, const pg_uuid_t *key)
 		if (n > 0)
 			last = heads[n - 1];
 	} while (group == NULL && n == REFILL_SIZE && are_kept(router, heads, n));
-	if (group != NULL && n == REFILL_SIZE)
-		kt_pool_end_heads(router->pool, group, &last);
+	if (group == NULL || n < REFILL_SIZE)
+		return;
+	kt_pool_end_heads(router->pool, group, &last);
+	/* Those that have been read may all have left it. */
+	kt_pool_touch_group(router->pool, group);
 }
 
 /* The next tasks behind the boundary, which moves on to the last of them. */
@@ -484,6 +487,35 @@ read_heads(KtRouter *router, KtGroup *group)
 		group->boundary = heads[i];
 	}
 	group->more = n == REFILL_SIZE;
+}
+
+/*
+ * All its tasks are to be placed anew.  There may be a million of them, so they are
+ * noted in pieces, with a rest between two.
+ */
+static void
+leave_old(KtRouter *router, KtGroup *group)
+{
+	KtHead		heads[WALK_SIZE];
+	int			n = read_behind(&group->key, &group->boundary, heads, WALK_SIZE);
+	KtUnsettled step;
+
+	memset(&step, 0, sizeof(step));
+	step.workspace = group->space->sid;
+	step.version = group->step->key.version;
+	step.filter = group->step->key.filter;
+	step.target = group->step->key.target;
+	for (int i = 0; i < n; i++)
+	{
+		step.task = heads[i].sid;
+		if (!kt_retry_is_kept(router->retries, &step.task))
+			kt_looks_add(router->unsettled, &step.workspace, &step);
+	}
+	if (n > 0)
+		group->boundary = heads[n - 1];
+	group->more = n == WALK_SIZE;
+	if (group->more)
+		kt_pool_hold_group(router->pool, group, kt_monotonic() + WALK_REST);
 }
 
 /* A piece of a group that is walked through. */
@@ -567,7 +599,9 @@ kt_router_refill(KtRouter *router, KtGroup *group)
 	{
 		if (!group->more)
 			begin_again(group);
-		if (group->nbusy < KT_MANY_BUSY)
+		if (is_of_old_workflow(router, group))
+			leave_old(router, group);
+		else if (group->nbusy < KT_MANY_BUSY)
 			read_heads(router, group);
 		else
 		{
